@@ -1,0 +1,204 @@
+// Where everything lives in linear memory. Numbers only: asc compiles this file into the engine and tsc into the host,
+// so writer and reader cannot disagree. Each offset is derived from the one before it. Sizes are in bytes unless the
+// name says WORDS; one word is the kernel's long, 8 bytes.
+
+export const WORD_SHIFT = 3;
+export const WORD_SIZE = 8;
+export const PAGE_SIZE = 65536;
+
+// ---------------------------------------------------------------------------------------------------------------
+// ABI page: the first 4096 bytes. An embedder who knows nothing else starts reading here.
+
+export const ABI_MAGIC_VALUE = 0x42525046; // "FPRB", little-endian
+export const ABI_VERSION_VALUE = 1;
+
+export const ABI_PAGE_SIZE = 4096;
+export const ABI_MAGIC = 16; // u32. Addresses below it stay zero: 0 is the null pointer
+export const ABI_VERSION = ABI_MAGIC + 4; // u32
+export const ABI_HEAP = ABI_VERSION + 4; // u32 first byte never handed out by the region allocator
+export const ABI_SITES = ABI_HEAP + 4; // u32 address of the site table
+export const ABI_SITE_COUNT = ABI_SITES + 4; // u32
+export const ABI_SITE_CAPACITY = ABI_SITE_COUNT + 4; // u32
+export const ABI_TASKS = ABI_SITE_CAPACITY + 4; // u32 newest task, linked through TASK_NEXT
+export const ABI_DEAD = ABI_TASKS + 4; // u32 kill switch: nonzero = push refuses for good
+export const ABI_CLOCK = ABI_DEAD + 4; // u32 CLOCK_*
+export const ABI_GOPS_MASK = ABI_CLOCK + 4; // u32 allocated function-graph user indices
+export const ABI_COUNTER = ABI_GOPS_MASK + 4; // u64 the `counter` clock: events so far
+export const ABI_FREE = ABI_COUNTER + 8; // u32[32] free lists of the region allocator, by size class
+export const ABI_FREE_CLASSES = 32;
+export const ABI_GOPS = 1024; // gops[16]
+export const ABI_END = 4096;
+
+export const CLOCK_COUNTER = 0;
+export const CLOCK_MONO = 1;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Function-graph users (spec/fgraph.md §2)
+
+export const FGRAPH_ARRAY_SIZE = 16;
+
+export const GOPS_KIND = 0; // u32 GOPS_*, 0 = stub
+export const GOPS_ENTRY = GOPS_KIND + 4; // u32 entry handler: index in the engine's table, or the host's handler id
+export const GOPS_RETURN = GOPS_ENTRY + 4; // u32 the same for the return handler
+export const GOPS_RING = GOPS_RETURN + 4; // u32 ring buffer, for GOPS_GRAPH
+export const GOPS_STATS = GOPS_RING + 4; // u32 statistics table, for GOPS_PROFILE
+export const GOPS_FLAGS = GOPS_STATS + 4; // u32
+export const GOPS_HITS = GOPS_FLAGS + 4; // u64 accepted entries are not counted per call; reserved
+export const GOPS_SIZE = 64;
+
+export const GOPS_STUB = 0;
+export const GOPS_GRAPH = 1;
+export const GOPS_PROFILE = 2;
+export const GOPS_WASM = 3;
+export const GOPS_HOST = 4;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Sites: one record per patchable function entry, dense ids
+
+export const SITE_SHIFT = 5;
+export const SITE_SIZE = 32;
+export const SITE_IP = 0; // u64
+export const SITE_FLAGS = SITE_IP + 8; // u32 record flags and count (spec/fgraph.md §1.3)
+export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site
+export const SITE_END = SITE_USERS + 4; // the rest of the record is reserved
+
+// ---------------------------------------------------------------------------------------------------------------
+// Tasks. The first 64 bytes are one cache line and hold all that an entry and an exit touch.
+
+export const TASK_TOP = 0; // u32 address of the next free word of the shadow stack
+export const TASK_LIMIT = TASK_TOP + 4; // u32 address of word LIMIT
+export const TASK_DEPTH = TASK_LIMIT + 4; // i32, -1 when empty
+export const TASK_RECURSION = TASK_DEPTH + 4; // u32 context bits (spec/fgraph.md §9)
+export const TASK_CONTEXT = TASK_RECURSION + 4; // u32 bit number of the current context inside a group; 3 = normal
+export const TASK_STACK = TASK_CONTEXT + 4; // u32 address of word 0; 0 = no stack
+export const TASK_PAUSE = TASK_STACK + 4; // u32 pause counter
+export const TASK_WORDS = TASK_PAUSE + 4; // u32 size of the stack in words
+export const TASK_OVERRUN = TASK_WORDS + 4; // u32 pushes refused for lack of room
+export const TASK_UNWOUND = TASK_OVERRUN + 4; // u32 frames left without returning
+export const TASK_NEXT = TASK_UNWOUND + 4; // u32
+export const TASK_ID = TASK_NEXT + 4; // u32 pid
+export const TASK_STRAY = TASK_ID + 4; // u32 leaves whose frame was already gone
+export const TASK_ENTRIES = 64; // u64 frames pushed and kept
+export const TASK_RETURNS = TASK_ENTRIES + 8; // u64 frames popped by a return
+export const TASK_FREGS = 96; // the registers of the current callback
+
+export const FREGS_IP = 0; // u64
+export const FREGS_COUNT = FREGS_IP + 8; // u32 words of arguments (entry) or results (return) present
+export const FREGS_RESERVED = FREGS_COUNT + 4; // u32
+export const FREGS_WORDS = FREGS_RESERVED + 4; // u64[FREGS_MAX]
+export const FREGS_MAX = 32;
+export const FREGS_SIZE = FREGS_WORDS + FREGS_MAX * WORD_SIZE;
+
+export const TASK_SIZE = TASK_FREGS + FREGS_SIZE;
+
+export const CONTEXT_NMI = 0;
+export const CONTEXT_IRQ = 1;
+export const CONTEXT_SOFTIRQ = 2;
+export const CONTEXT_NORMAL = 3;
+export const CONTEXT_TRANSITION = 4;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Shadow stack (spec/fgraph.md §4)
+//
+//   word   0 ............................... LIMIT-1   LIMIT ..........   WORDS-16 ...... WORDS-1
+//         | frames, bitmap words, client data        | slack           | task variable[0..15]   |
+//
+// A frame: ret, func, retp, then the bitmap word, then per user its data words and a data header.
+
+export const SHADOW_STACK_WORDS = 512; // the kernel's page; a task may ask for more
+export const SHADOW_STACK_WORDS_MIN = 64;
+export const SHADOW_STACK_WORDS_MAX = 1 << 24;
+
+export const FRAME_RET = 0;
+export const FRAME_FUNC = FRAME_RET + WORD_SIZE;
+export const FRAME_RETP = FRAME_FUNC + WORD_SIZE;
+export const FRAME_WORDS = 3;
+export const FRAME_SIZE = FRAME_WORDS * WORD_SIZE;
+
+// Words between LIMIT and the end of the stack.
+export const SHADOW_STACK_SLACK = FRAME_WORDS + 1 + FGRAPH_ARRAY_SIZE;
+
+export const FGRAPH_FRAME_OFFSET_BITS = 10;
+export const FGRAPH_FRAME_OFFSET_MASK = (1 << FGRAPH_FRAME_OFFSET_BITS) - 1;
+export const FGRAPH_TYPE_SHIFT = FGRAPH_FRAME_OFFSET_BITS;
+export const FGRAPH_TYPE_BITS = 2;
+export const FGRAPH_TYPE_MASK = (1 << FGRAPH_TYPE_BITS) - 1;
+export const FGRAPH_TYPE_RESERVED = 0;
+export const FGRAPH_TYPE_BITMAP = 1;
+export const FGRAPH_TYPE_DATA = 2;
+
+export const FGRAPH_INDEX_SHIFT = FGRAPH_TYPE_SHIFT + FGRAPH_TYPE_BITS;
+export const FGRAPH_INDEX_BITS = 16;
+export const FGRAPH_INDEX_MASK = (1 << FGRAPH_INDEX_BITS) - 1;
+
+export const FGRAPH_DATA_SHIFT = FGRAPH_TYPE_SHIFT + FGRAPH_TYPE_BITS;
+export const FGRAPH_DATA_BITS = 5;
+export const FGRAPH_DATA_MASK = (1 << FGRAPH_DATA_BITS) - 1;
+export const FGRAPH_DATA_INDEX_SHIFT = FGRAPH_DATA_SHIFT + FGRAPH_DATA_BITS;
+export const FGRAPH_DATA_INDEX_BITS = 4;
+export const FGRAPH_DATA_INDEX_MASK = (1 << FGRAPH_DATA_INDEX_BITS) - 1;
+
+export const FGRAPH_MAX_DATA_SIZE = 256;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Ring buffer: a header, then a power-of-two number of pages. A page is the unit of overwriting and of consuming.
+//
+//   page: | base time u64 | depth u32 | used u32 | lost u32 | sequence u32 | records ... |
+//
+// A record is one u64: the low half says what, the high half when, as the time since the record before it in the page.
+//
+//   low half    2..0  type    31..3  site id, or the payload of the type
+//
+// The depth of a record follows from the page's depth and the records before it (an entry is one deeper than the next
+// return); RECORD_DEPTH states it where that would be wrong. RECORD_RETURN_LONG is a return whose entry may be on a page that
+// was overwritten: one more word, the call time. RECORD_TIME is a gap that 32 bits cannot say: one more word, the time.
+
+export const RING_PAGES = 0; // u32 number of pages, a power of two
+export const RING_MODE = RING_PAGES + 4; // u32 RING_OVERWRITE or RING_STOP
+export const RING_HEAD = RING_MODE + 4; // u32 sequence number of the page that is written
+export const RING_TAIL = RING_HEAD + 4; // u32 sequence number of the oldest page that is readable
+export const RING_WRITE = RING_TAIL + 4; // u32 address of the next record
+export const RING_PAGE_END = RING_WRITE + 4; // u32 first address after the page that is written
+export const RING_PAGE = RING_PAGE_END + 4; // u32 address of the page that is written
+export const RING_DEPTH = RING_PAGE + 4; // i32 depth that the next entry has unless a RECORD_DEPTH says otherwise
+export const RING_TIME = RING_DEPTH + 4; // u64 time of the last record
+export const RING_ON = RING_TIME + 8; // u32 tracing_on
+export const RING_LOST = RING_ON + 4; // u32 records dropped (RING_STOP) or overwritten before they were read
+export const RING_FIRST = RING_LOST + 4; // u32 address of the first page
+export const RING_UNREPORTED = RING_FIRST + 4; // u32 losses that no page header carries yet
+export const RING_HEADER_SIZE = 64;
+
+export const RING_OVERWRITE = 0;
+export const RING_STOP = 1;
+
+export const RING_PAGE_SHIFT = 12;
+export const RING_PAGE_SIZE = 1 << RING_PAGE_SHIFT;
+export const RING_PAGE_TIME = 0; // u64
+export const RING_PAGE_DEPTH = RING_PAGE_TIME + 8; // i32
+export const RING_PAGE_USED = RING_PAGE_DEPTH + 4; // u32 bytes of records
+export const RING_PAGE_LOST = RING_PAGE_USED + 4; // u32 records lost right before this page
+export const RING_PAGE_SEQUENCE = RING_PAGE_LOST + 4; // u32
+export const RING_PAGE_HEADER_SIZE = RING_PAGE_SEQUENCE + 4;
+
+export const RECORD_SHIFT = 3;
+export const RECORD_SIZE = 8;
+export const RECORD_TYPE_BITS = 3;
+export const RECORD_TYPE_MASK = (1 << RECORD_TYPE_BITS) - 1;
+export const RECORD_PAYLOAD_SHIFT = RECORD_TYPE_BITS;
+export const RECORD_ENTRY = 1; // payload: site
+export const RECORD_RETURN = 2; // payload: site
+export const RECORD_RETURN_LONG = 3; // payload: site; next word: call time
+export const RECORD_UNWOUND = 4; // payload: site; next word: call time. The frame was left without returning
+export const RECORD_DEPTH = 5; // payload: depth of the next entry, or of the next return plus one
+export const RECORD_TIME = 6; // next word: time of the next record
+export const RECORD_SITE_MAX = (1 << 29) - 1;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Function statistics: one row per site
+
+export const STAT_SHIFT = 5;
+export const STAT_SIZE = 32;
+export const STAT_COUNT = 0; // u64 calls that ended, by return or unwound
+export const STAT_TOTAL = STAT_COUNT + 8; // u64 clock units between entry and exit
+export const STAT_SELF = STAT_TOTAL + 8; // u64 the same without the recorded calls below it
+export const STAT_MAX = STAT_SELF + 8; // u64 longest single call
