@@ -146,6 +146,7 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
       const next = readTime(words, at);
       at += RECORD_WORDS;
       sound = next >= time;
+      if (!sound) break;
       time = next;
     } else {
       sound = false;
@@ -153,7 +154,7 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
   }
 
   batch.count = n;
-  if (!sound) batch.lost(0, Math.max(time, 0));
+  if (!sound) batch.lost(0, time);
   return sound;
 }
 
