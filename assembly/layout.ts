@@ -13,10 +13,10 @@ export const ABI_MAGIC_VALUE = 0x42525046; // "FPRB", little-endian
 export const ABI_VERSION_VALUE = 1;
 
 export const ABI_PAGE_SIZE = 4096;
-export const ABI_MAGIC = 16; // u32. Addresses below it stay zero: 0 is the null pointer
+export const ABI_MAGIC = 16; // u32. Addresses below it stay zero: 0 is the null pointer, and the null frame has func 0
 export const ABI_VERSION = ABI_MAGIC + 4; // u32
-export const ABI_HEAP = ABI_VERSION + 4; // u32 first byte never handed out by the region allocator
-export const ABI_SITES = ABI_HEAP + 4; // u32 address of the site table
+export const ABI_HEAP = ABI_VERSION + 4; // u32 first byte that the region allocator never handed out
+export const ABI_SITES = ABI_HEAP + 4; // u32 address of the site table; moves when the table grows
 export const ABI_SITE_COUNT = ABI_SITES + 4; // u32
 export const ABI_SITE_CAPACITY = ABI_SITE_COUNT + 4; // u32
 export const ABI_TASKS = ABI_SITE_CAPACITY + 4; // u32 newest task, linked through TASK_NEXT
@@ -24,7 +24,16 @@ export const ABI_DEAD = ABI_TASKS + 4; // u32 kill switch: nonzero = push refuse
 export const ABI_CLOCK = ABI_DEAD + 4; // u32 CLOCK_*
 export const ABI_GOPS_MASK = ABI_CLOCK + 4; // u32 allocated function-graph user indices
 export const ABI_COUNTER = ABI_GOPS_MASK + 4; // u64 the `counter` clock: events so far
-export const ABI_FREE = ABI_COUNTER + 8; // u32[32] free lists of the region allocator, by size class
+export const ABI_MONO = ABI_COUNTER + 8; // u64 newest reading of the `mono` clock
+export const ABI_TIMED_MASK = ABI_MONO + 8; // u32 users that need the time of an event
+export const ABI_CALLING_MASK = ABI_TIMED_MASK + 4; // u32 users whose handlers run outside of the engine
+export const ABI_RINGS = ABI_CALLING_MASK + 4; // u32 newest ring buffer, linked through RING_NEXT
+export const ABI_SERIAL = ABI_RINGS + 4; // u32 last number given to a lock holder or a task
+export const ABI_LOOPED = ABI_SERIAL + 4; // u32 nonzero: direct mode is never entered, every event takes the general path
+export const ABI_LRU_NEXT = ABI_LOOPED + 4; // u32 position in ABI_LRU that the next registration takes from
+export const ABI_LRU_LAST = ABI_LRU_NEXT + 4; // u32 position in ABI_LRU that the next release puts back to
+export const ABI_LRU = ABI_LRU_LAST + 4; // i32[16] free user indices, the one freed longest ago first; -1 = taken out
+export const ABI_FREE = ABI_LRU + 16 * 4; // u32[32] free lists of the region allocator, by size class
 export const ABI_FREE_CLASSES = 32;
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
@@ -32,19 +41,28 @@ export const ABI_END = 4096;
 export const CLOCK_COUNTER = 0;
 export const CLOCK_MONO = 1;
 
+// Errors are returned as negative numbers, with the kernel's values.
+export const ENOMEM = 12;
+export const EBUSY = 16;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const ENOSPC = 28;
+
 // ---------------------------------------------------------------------------------------------------------------
 // Function-graph users (spec/fgraph.md §2)
 
 export const FGRAPH_ARRAY_SIZE = 16;
+export const FGRAPH_ARRAY_MASK = (1 << FGRAPH_ARRAY_SIZE) - 1;
 
 export const GOPS_KIND = 0; // u32 GOPS_*, 0 = stub
 export const GOPS_ENTRY = GOPS_KIND + 4; // u32 entry handler: index in the engine's table, or the host's handler id
 export const GOPS_RETURN = GOPS_ENTRY + 4; // u32 the same for the return handler
-export const GOPS_RING = GOPS_RETURN + 4; // u32 ring buffer, for GOPS_GRAPH
-export const GOPS_STATS = GOPS_RING + 4; // u32 statistics table, for GOPS_PROFILE
-export const GOPS_FLAGS = GOPS_STATS + 4; // u32
-export const GOPS_HITS = GOPS_FLAGS + 4; // u64 accepted entries are not counted per call; reserved
-export const GOPS_SIZE = 64;
+export const GOPS_STATS = GOPS_RETURN + 4; // u32 statistics table, for GOPS_PROFILE; moves when the site table grows
+export const GOPS_STATS_ROWS = GOPS_STATS + 4; // u32 rows of that table
+export const GOPS_GENERATION = GOPS_STATS_ROWS + 4; // u32 counts the owners that this index has had
+export const GOPS_END = GOPS_GENERATION + 4; // the rest of the record is reserved
+export const GOPS_SHIFT = 6;
+export const GOPS_SIZE = 1 << GOPS_SHIFT;
 
 export const GOPS_STUB = 0;
 export const GOPS_GRAPH = 1;
@@ -56,31 +74,48 @@ export const GOPS_HOST = 4;
 // Sites: one record per patchable function entry, dense ids
 
 export const SITE_SHIFT = 5;
-export const SITE_SIZE = 32;
+export const SITE_SIZE = 1 << SITE_SHIFT;
 export const SITE_IP = 0; // u64
 export const SITE_FLAGS = SITE_IP + 8; // u32 record flags and count (spec/fgraph.md §1.3)
 export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site
 export const SITE_END = SITE_USERS + 4; // the rest of the record is reserved
 
 // ---------------------------------------------------------------------------------------------------------------
-// Tasks. The first 64 bytes are one cache line and hold all that an entry and an exit touch.
+// Tasks. The first 64 bytes are one cache line and hold all that an entry and an exit touch in direct mode.
 
 export const TASK_TOP = 0; // u32 address of the next free word of the shadow stack
-export const TASK_LIMIT = TASK_TOP + 4; // u32 address of word LIMIT
+export const TASK_BASE = TASK_TOP + 4; // u32 address of the newest frame; 0 = empty stack. Written together with TASK_TOP
+export const TASK_LIMIT = TASK_BASE + 4; // u32 address of word LIMIT
 export const TASK_DEPTH = TASK_LIMIT + 4; // i32, -1 when empty
-export const TASK_RECURSION = TASK_DEPTH + 4; // u32 context bits (spec/fgraph.md §9)
-export const TASK_CONTEXT = TASK_RECURSION + 4; // u32 bit number of the current context inside a group; 3 = normal
+export const TASK_DIRECT = TASK_DEPTH + 4; // u32 low half of the bitmap word of a direct frame; 0 = not in direct mode
+export const TASK_DIRECT_RING = TASK_DIRECT + 4; // u32 ring buffer of the direct user
+export const TASK_DIRECT_HEADER = TASK_DIRECT_RING + 4; // u32 DATA word of a direct frame
+export const TASK_RECURSION = TASK_DIRECT_HEADER + 4; // u32 context bits (spec/fgraph.md §9)
+export const TASK_DIRECT_TIME = TASK_RECURSION + 4; // u64 number of the event recorded at address w, minus w >> RECORD_SHIFT
+export const TASK_CONTEXT = TASK_DIRECT_TIME + 8; // u32 bit number of the current context inside a group
 export const TASK_STACK = TASK_CONTEXT + 4; // u32 address of word 0; 0 = no stack
 export const TASK_PAUSE = TASK_STACK + 4; // u32 pause counter
 export const TASK_WORDS = TASK_PAUSE + 4; // u32 size of the stack in words
 export const TASK_OVERRUN = TASK_WORDS + 4; // u32 pushes refused for lack of room
 export const TASK_UNWOUND = TASK_OVERRUN + 4; // u32 frames left without returning
-export const TASK_NEXT = TASK_UNWOUND + 4; // u32
-export const TASK_ID = TASK_NEXT + 4; // u32 pid
-export const TASK_STRAY = TASK_ID + 4; // u32 leaves whose frame was already gone
-export const TASK_ENTRIES = 64; // u64 frames pushed and kept
-export const TASK_RETURNS = TASK_ENTRIES + 8; // u64 frames popped by a return
-export const TASK_FREGS = 96; // the registers of the current callback
+export const TASK_STRAY = TASK_UNWOUND + 4; // u32 leaves whose frame was already gone
+export const TASK_NEXT = TASK_STRAY + 4; // u32
+export const TASK_ID = TASK_NEXT + 4; // u32 pid, from 1
+export const TASK_PENDING = TASK_ID + 4; // u32 words of arguments or results that were sent ahead
+export const TASK_RETURNS = TASK_PENDING + 4; // u64 frames popped by a return. Frames kept = returns + unwound + depth + 1
+export const TASK_DIRECT_RETURNS = TASK_RETURNS + 8; // i64 2 × returns − events + depth, constant in direct mode
+export const TASK_LOCKS = TASK_DIRECT_RETURNS + 8; // lock[5]: who holds the callback bit of each context
+export const TASK_LOCK_COUNT = 5;
+
+export const LOCK_BASE = 0; // u32 base of the frame that is entered or left
+export const LOCK_SERIAL = LOCK_BASE + 4; // u32 number of this holder; nobody else ever has it
+export const LOCK_INDEX = LOCK_SERIAL + 4; // u32 user whose entry handler runs; LOCK_INDEX_NONE when none does
+export const LOCK_SHIFT = 4;
+export const LOCK_SIZE = 1 << LOCK_SHIFT;
+export const LOCK_INDEX_NONE = FGRAPH_ARRAY_SIZE;
+
+export const TASK_FREGS = TASK_LOCKS + TASK_LOCK_COUNT * LOCK_SIZE; // fregs[2]: of a callback, and of one nested in it
+export const TASK_FREGS_COUNT = 2;
 
 export const FREGS_IP = 0; // u64
 export const FREGS_COUNT = FREGS_IP + 8; // u32 words of arguments (entry) or results (return) present
@@ -89,8 +124,13 @@ export const FREGS_WORDS = FREGS_RESERVED + 4; // u64[FREGS_MAX]
 export const FREGS_MAX = 32;
 export const FREGS_SIZE = FREGS_WORDS + FREGS_MAX * WORD_SIZE;
 
-export const TASK_SIZE = TASK_FREGS + FREGS_SIZE;
+export const TASK_SIZE = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE;
 
+// Groups of TASK_RECURSION and the contexts inside each (spec/fgraph.md §9).
+export const RECURSION_CALLBACK = 0;
+export const RECURSION_LIST = 5;
+export const RECURSION_INTERNAL = 10;
+export const RECURSION_CALLBACK_MASK = (1 << RECURSION_LIST) - 1;
 export const CONTEXT_NMI = 0;
 export const CONTEXT_IRQ = 1;
 export const CONTEXT_SOFTIRQ = 2;
@@ -140,33 +180,47 @@ export const FGRAPH_DATA_INDEX_MASK = (1 << FGRAPH_DATA_INDEX_BITS) - 1;
 
 export const FGRAPH_MAX_DATA_SIZE = 256;
 
+// Ours: the upper half of a BITMAP word is the site id, so that an exit finds its site without a search; bit 21 of a DATA
+// word says that its owner unregistered, so that the next owner of the index cannot retrieve it.
+export const FRAME_BITMAP = FRAME_SIZE; // the BITMAP word, from the base of the frame
+export const FRAME_SITE = FRAME_BITMAP + 4; // u32
+export const FRAME_DATA = FRAME_BITMAP + WORD_SIZE; // data of the first user that reserved some
+export const FGRAPH_SITE_SHIFT = 32;
+export const FGRAPH_DATA_ORPHAN = 1 << (FGRAPH_DATA_INDEX_SHIFT + FGRAPH_DATA_INDEX_BITS);
+
 // ---------------------------------------------------------------------------------------------------------------
 // Ring buffer: a header, then a power-of-two number of pages. A page is the unit of overwriting and of consuming.
 //
-//   page: | base time u64 | depth u32 | used u32 | lost u32 | sequence u32 | records ... |
+//   page: | base time u64 | depth i32 | used u32 | lost u32 | sequence u32 | events u32 | 0 | records ... |
+//
+// A page begins at a multiple of its size, so an address that is such a multiple has no room left before it. The header of the
+// page that is written is filled in when the page is closed or read. The base time is that of the event before the page, or of its first.
 //
 // A record is one u64: the low half says what, the high half when, as the time since the record before it in the page.
 //
 //   low half    2..0  type    31..3  site id, or the payload of the type
 //
 // The depth of a record follows from the page's depth and the records before it (an entry is one deeper than the next
-// return); RECORD_DEPTH states it where that would be wrong. RECORD_RETURN_LONG is a return whose entry may be on a page that
-// was overwritten: one more word, the call time. RECORD_TIME is a gap that 32 bits cannot say: one more word, the time.
+// return); RECORD_DEPTH states it where that would be wrong. RECORD_RETURN_LONG is a return whose entry may be on another
+// page: one more word, the call time. RECORD_TIME is a gap that 32 bits cannot say: one more word, the time.
 
 export const RING_PAGES = 0; // u32 number of pages, a power of two
 export const RING_MODE = RING_PAGES + 4; // u32 RING_OVERWRITE or RING_STOP
-export const RING_HEAD = RING_MODE + 4; // u32 sequence number of the page that is written
-export const RING_TAIL = RING_HEAD + 4; // u32 sequence number of the oldest page that is readable
-export const RING_WRITE = RING_TAIL + 4; // u32 address of the next record
-export const RING_PAGE_END = RING_WRITE + 4; // u32 first address after the page that is written
-export const RING_PAGE = RING_PAGE_END + 4; // u32 address of the page that is written
-export const RING_DEPTH = RING_PAGE + 4; // i32 depth that the next entry has unless a RECORD_DEPTH says otherwise
+export const RING_HEAD = RING_MODE + 4; // u32 sequence number of the newest page
+export const RING_TAIL = RING_HEAD + 4; // u32 sequence number of the oldest readable page; head + 1 = nothing to read
+export const RING_WRITE = RING_TAIL + 4; // u32 address of the next record; a multiple of the page size = no room
+export const RING_PAGE = RING_WRITE + 4; // u32 address of the page that is written; 0 = none is open
+export const RING_OLD = RING_PAGE + 4; // u32 frames whose base is below this may have been entered before the page began
+export const RING_DEPTH = RING_OLD + 4; // i32 depth that the next entry has unless a RECORD_DEPTH says otherwise
 export const RING_TIME = RING_DEPTH + 4; // u64 time of the last record
 export const RING_ON = RING_TIME + 8; // u32 tracing_on
-export const RING_LOST = RING_ON + 4; // u32 records dropped (RING_STOP) or overwritten before they were read
+export const RING_LOST = RING_ON + 4; // u32 events dropped (RING_STOP) or overwritten before they were read
 export const RING_FIRST = RING_LOST + 4; // u32 address of the first page
 export const RING_UNREPORTED = RING_FIRST + 4; // u32 losses that no page header carries yet
-export const RING_HEADER_SIZE = 64;
+export const RING_EXTRA = RING_UNREPORTED + 4; // u32 words of the page that is written that are not the first of an event
+export const RING_TASK = RING_EXTRA + 4; // u32 the task that records here; 0 = nobody
+export const RING_NEXT = RING_TASK + 4; // u32
+export const RING_HEADER_SIZE = 128;
 
 export const RING_OVERWRITE = 0;
 export const RING_STOP = 1;
@@ -176,9 +230,11 @@ export const RING_PAGE_SIZE = 1 << RING_PAGE_SHIFT;
 export const RING_PAGE_TIME = 0; // u64
 export const RING_PAGE_DEPTH = RING_PAGE_TIME + 8; // i32
 export const RING_PAGE_USED = RING_PAGE_DEPTH + 4; // u32 bytes of records
-export const RING_PAGE_LOST = RING_PAGE_USED + 4; // u32 records lost right before this page
+export const RING_PAGE_LOST = RING_PAGE_USED + 4; // u32 events lost right before this page
 export const RING_PAGE_SEQUENCE = RING_PAGE_LOST + 4; // u32
-export const RING_PAGE_HEADER_SIZE = RING_PAGE_SEQUENCE + 4;
+export const RING_PAGE_EVENTS = RING_PAGE_SEQUENCE + 4; // u32 entries, returns and unwound frames on the page
+export const RING_PAGE_HEADER_SIZE = 32;
+export const RING_PAGES_MAX = 1 << 16;
 
 export const RECORD_SHIFT = 3;
 export const RECORD_SIZE = 8;

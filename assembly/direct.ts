@@ -1,0 +1,114 @@
+// Direct mode: the shortest way through an entry and an exit, taken while it is known beforehand how they end.
+//
+// A task is in direct mode (TASK_DIRECT is not 0) while all of this holds:
+//   - one user, of kind GOPS_GRAPH, made the last event and recorded it in its ring buffer of this task; the buffer is on
+//   - the clock is `counter`
+//   - no callback runs, the task is not paused, the engine is not dead
+// A site that only this user wants, and a frame that only this user accepted, then take the functions below. Anything else
+// leaves direct mode first (`direct_sync`) and takes the general path of fgraph.ts, which enters it again when it may.
+//
+// Since every event of the task is recorded, the place of a record says which event it is. Four words stand still in direct
+// mode and are brought up to date by `direct_sync`:
+//
+//   ABI_COUNTER     = TASK_DIRECT_TIME + (RING_WRITE >> 3) - 1
+//   RING_TIME       = ABI_COUNTER             so the time between two records is always 1
+//   RING_DEPTH      = TASK_DEPTH + 1          so no RECORD_DEPTH is ever due
+//   TASK_RETURNS    = (TASK_DIRECT_RETURNS + ABI_COUNTER - TASK_DEPTH) / 2
+//
+// A direct frame is always the same six words:
+//
+//   base+0 ret | +1 func | +2 retp | +3 site, BITMAP of the user | +4 call time | +5 DATA of the user | +6 <- top
+
+import {
+  ABI_CLOCK, ABI_COUNTER, ABI_DEAD, ABI_LOOPED, ABI_SITE_COUNT, ABI_SITES, CLOCK_COUNTER, FGRAPH_DATA_INDEX_SHIFT,
+  FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_BITMAP, FGRAPH_TYPE_DATA, FGRAPH_TYPE_SHIFT,
+  FRAME_BITMAP, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT,
+  RECORD_RETURN, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH, RING_OLD, RING_ON, RING_PAGE_SIZE, RING_TIME, RING_WRITE,
+  SITE_IP, SITE_SHIFT, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_DIRECT, TASK_DIRECT_HEADER, TASK_DIRECT_RETURNS,
+  TASK_DIRECT_RING, TASK_DIRECT_TIME, TASK_LIMIT, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_TOP, WORD_SIZE,
+} from './layout';
+
+/// Words from the DATA word of a direct frame down to its base: the frame, the bitmap word and the call time.
+const DIRECT_DISTANCE = FRAME_WORDS + 2;
+const DIRECT_HEADER = FRAME_DATA + WORD_SIZE;
+const DIRECT_SIZE = DIRECT_HEADER + WORD_SIZE;
+const DIRECT_BITMAP: u32 = FGRAPH_TYPE_BITMAP << FGRAPH_TYPE_SHIFT | FRAME_WORDS;
+/// The upper half of a record made in direct mode: one event after the one before.
+const DIRECT_DELTA: u64 = 1 << 32;
+
+export class Direct {
+  /// Enters `site` on `task` directly. Returns the cookie, or 0 with nothing changed: the general path has to do it.
+  @inline static enter(task: u32, site: u32): u32 {
+    if (site >= load<u32>(0, ABI_SITE_COUNT)) return 0;
+    const record = load<u32>(0, ABI_SITES) + (site << SITE_SHIFT);
+    const bitmap = load<u32>(record, SITE_USERS) << FGRAPH_INDEX_SHIFT | DIRECT_BITMAP;
+    if (bitmap != load<u32>(task, TASK_DIRECT)) return 0;
+    const base = load<u32>(task, TASK_TOP);
+    if (base + DIRECT_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
+    const ring = load<u32>(task, TASK_DIRECT_RING);
+    const at = load<u32>(ring, RING_WRITE);
+    if (!(at & (RING_PAGE_SIZE - 1))) return 0;
+
+    const parent = load<u32>(task, TASK_BASE); // the null frame has func 0
+    store<u64>(base, load<u64>(parent, FRAME_FUNC), FRAME_RET);
+    store<u64>(base, load<u64>(record, SITE_IP), FRAME_FUNC);
+    store<u64>(base, <u64>parent, FRAME_RETP);
+    store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
+    store<u64>(base, load<u64>(task, TASK_DIRECT_TIME) + <u64>(at >> RECORD_SHIFT), FRAME_DATA);
+    store<u64>(base, <u64>load<u32>(task, TASK_DIRECT_HEADER), DIRECT_HEADER);
+    store<u64>(task, <u64>base << 32 | <u64>(base + DIRECT_SIZE), TASK_TOP); // and TASK_BASE
+    store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
+
+    store<u64>(at, DIRECT_DELTA | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY));
+    store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
+    return base;
+  }
+
+  /// Leaves the frame `cookie` on `task` directly. False: nothing changed, the general path has to do it.
+  @inline static leave(task: u32, cookie: u32): bool {
+    if (cookie != load<u32>(task, TASK_BASE)) return false;
+    if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_DIRECT)) return false;
+    const ring = load<u32>(task, TASK_DIRECT_RING);
+    if (cookie < load<u32>(ring, RING_OLD)) return false;
+    const at = load<u32>(ring, RING_WRITE);
+    if (!(at & (RING_PAGE_SIZE - 1))) return false;
+
+    store<u64>(at, DIRECT_DELTA | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN));
+    store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
+    store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
+    store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
+    return true;
+  }
+}
+
+/// Enters direct mode for user `index`, who alone made the last event of `task`, if that event is in `ring`.
+export function direct_arm(task: u32, index: u32, ring: u32): void {
+  const events = load<u64>(0, ABI_COUNTER);
+  if (load<u64>(ring, RING_TIME) != events || load<u32>(0, ABI_CLOCK) != CLOCK_COUNTER) return;
+  if (!load<u32>(ring, RING_ON)) return;
+  if (load<u32>(0, ABI_LOOPED) | load<u32>(0, ABI_DEAD) | load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION)) return;
+  const depth = load<i32>(task, TASK_DEPTH);
+  if (load<i32>(ring, RING_DEPTH) != depth + 1) return;
+  store<u32>(task, ring, TASK_DIRECT_RING);
+  store<u64>(task, events + 1 - <u64>(load<u32>(ring, RING_WRITE) >> RECORD_SHIFT), TASK_DIRECT_TIME);
+  store<u64>(task, (load<u64>(task, TASK_RETURNS) << 1) - events + <u64><i64>depth, TASK_DIRECT_RETURNS);
+  store<u32>(
+    task,
+    index << FGRAPH_DATA_INDEX_SHIFT | FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT | DIRECT_DISTANCE,
+    TASK_DIRECT_HEADER
+  );
+  store<u32>(task, 1 << (index + FGRAPH_INDEX_SHIFT) | DIRECT_BITMAP, TASK_DIRECT);
+}
+
+/// Leaves direct mode. Every function that reads or changes what stands still in it calls this first.
+export function direct_sync(task: u32): void {
+  if (!load<u32>(task, TASK_DIRECT)) return;
+  const ring = load<u32>(task, TASK_DIRECT_RING);
+  const events = load<u64>(task, TASK_DIRECT_TIME) + <u64>(load<u32>(ring, RING_WRITE) >> RECORD_SHIFT) - 1;
+  const depth = load<i32>(task, TASK_DEPTH);
+  store<u64>(0, events, ABI_COUNTER);
+  store<u64>(ring, events, RING_TIME);
+  store<i32>(ring, depth + 1, RING_DEPTH);
+  store<u64>(task, (load<u64>(task, TASK_DIRECT_RETURNS) + events - <u64><i64>depth) >> 1, TASK_RETURNS);
+  store<u32>(task, 0, TASK_DIRECT);
+}

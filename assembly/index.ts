@@ -1,0 +1,17 @@
+// The ABI's contents page; README.md beside this file is its manual.
+
+import { start } from './control';
+
+export { heap_base, kill, direct_set } from './control';
+export { clock_now, clock_set } from './control';
+export { sync, task_create, task_current, task_pause, task_switch } from './task';
+export { task_frame, task_free, task_reset } from './control';
+export { site_add, site_set_ip, site_set_users, site_want } from './site';
+export { fgraph_register, fgraph_unregister, graph_set_ring, stats_clear } from './gops';
+export { reserve, retrieve, retrieve_parent, retrieve_parent_size, retrieve_size, task_variable } from './control';
+export { enter, leave, leave_value, restore, save, word } from './trampoline';
+export { enter_1, enter_2, enter_3, enter_4, enter_5, enter_6, enter_7, enter_8 } from './trampoline';
+export { enter_9, enter_10, enter_11, enter_12, enter_13, enter_14, enter_15, enter_16 } from './trampoline';
+export { ring_clear, ring_consume, ring_create, ring_free, ring_on, ring_read, ring_wait } from './ring-buffer';
+
+start();

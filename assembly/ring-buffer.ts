@@ -1,0 +1,266 @@
+// The ring buffer: who writes never waits for who reads. A page is the unit of both: when there is no room, the writer closes
+// its page and opens the next one, over the oldest (RING_OVERWRITE) or not at all (RING_STOP); every event that is lost that
+// way is counted, and the page behind the gap says how many are missing in front of it.
+//
+//   sequence   5        6        7        8                      tail <= s <= head: readable
+//              | closed | closed | closed | written ->  |        page s is at FIRST + (s mod PAGES) * 4096
+//              ^ tail                     ^ head
+//
+// A reader copies a page and then looks at its sequence number: if that is no longer the one it asked for, the writer came
+// round and the copy is worthless. The writer changes the number before anything else on the page.
+//
+// A return needs no call time when its entry is on the same page. To know that without keeping a page number per frame,
+// RING_OLD holds the base of the frame at which the page began: frames at or above it came later. A return below it says
+// its call time and moves the border down to itself, since whatever is pushed there afterwards is new.
+//
+// Every word of a page is either the first of an event (entry, return, unwound) or an extra: a second word, a depth, a time.
+// RING_EXTRA counts the extras, so that the events of a page are known without reading it.
+
+import { hostWait } from './host';
+import {
+  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE,
+  RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE,
+  RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST,
+  RING_PAGE_SEQUENCE, RING_PAGE_SHIFT, RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PAGES, RING_PAGES_MAX, RING_STOP,
+  RING_TAIL, RING_TASK, RING_TIME, RING_UNREPORTED, RING_WRITE,
+} from './layout';
+import { region_alloc, region_free } from './region';
+import { sync } from './task';
+
+// ---- writing
+
+function pageAt(ring: u32, sequence: u32): u32 {
+  return load<u32>(ring, RING_FIRST) + ((sequence & (load<u32>(ring, RING_PAGES) - 1)) << RING_PAGE_SHIFT);
+}
+
+/// Fills in what the header of the open page leaves open while it is written.
+function describePage(ring: u32, page: u32): void {
+  const used = load<u32>(ring, RING_WRITE) - page - RING_PAGE_HEADER_SIZE;
+  store<u32>(page, used, RING_PAGE_USED);
+  store<u32>(page, (used >> RECORD_SHIFT) - load<u32>(ring, RING_EXTRA), RING_PAGE_EVENTS);
+}
+
+function closePage(ring: u32): void {
+  const page = load<u32>(ring, RING_PAGE);
+  if (page) describePage(ring, page);
+  store<u32>(ring, 0, RING_PAGE);
+  store<u32>(ring, 0, RING_WRITE);
+}
+
+/// Opens the next page for an event at `time`, before which the depth is `depth`. `base` is the frame that the event is
+/// about. Returns the page, or 0 when the buffer is full and has to stop.
+function openPage(ring: u32, time: u64, depth: i32, base: u32): u32 {
+  closePage(ring);
+  const head = load<u32>(ring, RING_HEAD) + 1;
+  const tail = load<u32>(ring, RING_TAIL);
+  const page = pageAt(ring, head);
+  let lost = load<u32>(ring, RING_UNREPORTED);
+  if (head - tail >= load<u32>(ring, RING_PAGES)) {
+    if (load<u32>(ring, RING_MODE) == RING_STOP) return 0;
+    // The oldest page lies where the new one goes. What is missing in front of it and on it is missing in front of the next.
+    const events = load<u32>(page, RING_PAGE_EVENTS);
+    const missing = events + load<u32>(page, RING_PAGE_LOST);
+    store<u32>(ring, load<u32>(ring, RING_LOST) + events, RING_LOST);
+    store<u32>(ring, tail + 1, RING_TAIL);
+    if (tail + 1 == head) {
+      lost += missing;
+    } else {
+      const oldest = pageAt(ring, tail + 1);
+      store<u32>(oldest, load<u32>(oldest, RING_PAGE_LOST) + missing, RING_PAGE_LOST);
+    }
+  }
+  store<u32>(page, head, RING_PAGE_SEQUENCE);
+  // A page after a gap begins with its first event, every other where the one before it ended.
+  const last = load<u64>(ring, RING_TIME);
+  const start = last && time - last <= <u64>u32.MAX_VALUE ? last : time;
+  store<u64>(page, start, RING_PAGE_TIME);
+  store<i32>(page, depth, RING_PAGE_DEPTH);
+  store<u32>(page, 0, RING_PAGE_USED);
+  store<u32>(page, lost, RING_PAGE_LOST);
+  store<u32>(page, 0, RING_PAGE_EVENTS);
+  store<u32>(ring, 0, RING_UNREPORTED);
+  store<u32>(ring, 0, RING_EXTRA);
+  store<u32>(ring, head, RING_HEAD);
+  store<u32>(ring, page, RING_PAGE);
+  store<u32>(ring, page + RING_PAGE_HEADER_SIZE, RING_WRITE);
+  store<u64>(ring, start, RING_TIME);
+  store<i32>(ring, depth, RING_DEPTH);
+  store<u32>(ring, base, RING_OLD);
+  return page;
+}
+
+/// Records an event: `type` is RECORD_ENTRY, RECORD_RETURN or RECORD_UNWOUND, `depth` the depth before it (of an entry its
+/// own, of a return one more), `call` the call time of the frame at `base`. False: off, or no room (counted as lost).
+export function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
+  if (!load<u32>(ring, RING_ON)) return false;
+  const last = load<u64>(ring, RING_TIME);
+  if (time < last) time = last;
+  let page = load<u32>(ring, RING_PAGE);
+  if (page) {
+    if (type == RECORD_RETURN && base < load<u32>(ring, RING_OLD)) type = RECORD_RETURN_LONG;
+    // At most: time and its word, depth, record and call time.
+    const room = page + RING_PAGE_SIZE - load<u32>(ring, RING_WRITE);
+    if (room < 5 * RECORD_SIZE && room < eventSize(ring, type, time - last, depth)) page = 0;
+  }
+  if (!page) {
+    page = openPage(ring, time, depth, base);
+    if (!page) {
+      store<u32>(ring, load<u32>(ring, RING_LOST) + 1, RING_LOST);
+      store<u32>(ring, load<u32>(ring, RING_UNREPORTED) + 1, RING_UNREPORTED);
+      return false;
+    }
+    if (type == RECORD_RETURN) type = RECORD_RETURN_LONG;
+  }
+
+  let at = load<u32>(ring, RING_WRITE);
+  let extra: u32 = 0;
+  let delta = time - load<u64>(ring, RING_TIME);
+  if (delta > <u64>u32.MAX_VALUE) {
+    store<u64>(at, RECORD_TIME);
+    store<u64>(at, time, RECORD_SIZE);
+    at += 2 * RECORD_SIZE;
+    extra += 2;
+    delta = 0;
+  }
+  if (load<i32>(ring, RING_DEPTH) != depth) {
+    store<u64>(at, <u64>(depth << RECORD_PAYLOAD_SHIFT | RECORD_DEPTH));
+    at += RECORD_SIZE;
+    extra += 1;
+  }
+  store<u64>(at, delta << 32 | <u64>(site << RECORD_PAYLOAD_SHIFT | type));
+  at += RECORD_SIZE;
+  if (type == RECORD_RETURN_LONG || type == RECORD_UNWOUND) {
+    store<u64>(at, call);
+    at += RECORD_SIZE;
+    extra += 1;
+  }
+  if (extra) store<u32>(ring, load<u32>(ring, RING_EXTRA) + extra, RING_EXTRA);
+  store<u32>(ring, at, RING_WRITE);
+  store<u64>(ring, time, RING_TIME);
+  if (type >= <u32>RECORD_RETURN) {
+    store<i32>(ring, depth - 1, RING_DEPTH);
+    if (base < load<u32>(ring, RING_OLD)) store<u32>(ring, base, RING_OLD);
+  } else {
+    store<i32>(ring, depth + 1, RING_DEPTH);
+  }
+  return true;
+}
+
+function eventSize(ring: u32, type: u32, gap: u64, depth: i32): u32 {
+  let size: u32 = RECORD_SIZE;
+  if (gap > <u64>u32.MAX_VALUE) size += 2 * RECORD_SIZE;
+  if (load<i32>(ring, RING_DEPTH) != depth) size += RECORD_SIZE;
+  if (type == RECORD_RETURN_LONG || type == RECORD_UNWOUND) size += RECORD_SIZE;
+  return size;
+}
+
+// ---- owning
+
+/// Whether `ring` is a ring buffer. Handles come from outside and may be anything.
+export function ring_exists(ring: u32): bool {
+  let at = load<u32>(0, ABI_RINGS);
+  while (at && at != ring) at = load<u32>(at, RING_NEXT);
+  return at != 0;
+}
+
+/// A ring buffer of `pages` pages of 4096 bytes, a power of two up to 65536. `mode` is RING_OVERWRITE or RING_STOP. It is on
+/// and empty. Returns its address, or 0: bad argument, or no memory.
+export function ring_create(pages: u32, mode: u32): u32 {
+  if (!pages || pages & (pages - 1) || pages > <u32>RING_PAGES_MAX || mode > <u32>RING_STOP) return 0;
+  const ring = region_alloc(RING_HEADER_SIZE);
+  if (!ring) return 0;
+  const first = region_alloc(pages << RING_PAGE_SHIFT);
+  if (!first) {
+    region_free(ring, RING_HEADER_SIZE);
+    return 0;
+  }
+  store<u32>(ring, pages, RING_PAGES);
+  store<u32>(ring, mode, RING_MODE);
+  store<u32>(ring, first, RING_FIRST);
+  store<u32>(ring, 1, RING_TAIL); // and head 0: nothing to read
+  store<u32>(ring, 1, RING_ON);
+  store<u32>(ring, load<u32>(0, ABI_RINGS), RING_NEXT);
+  store<u32>(0, ring, ABI_RINGS);
+  return ring;
+}
+
+/// Makes `task` the one that records here; 0 = nobody.
+export function ring_attach(ring: u32, task: u32): void {
+  store<u32>(ring, task, RING_TASK);
+  store<u32>(ring, u32.MAX_VALUE, RING_OLD); // whatever is in flight on its stack did not begin on this page
+}
+
+/// Frees a ring buffer. 0, -EINVAL: no such buffer, -EBUSY: a user still records into it.
+export function ring_free(ring: u32): i32 {
+  let link: u32 = ABI_RINGS;
+  while (load<u32>(link) && load<u32>(link) != ring) link = load<u32>(link) + RING_NEXT;
+  if (!ring || load<u32>(link) != ring) return -EINVAL;
+  if (load<u32>(ring, RING_TASK)) return -EBUSY;
+  store<u32>(link, load<u32>(ring, RING_NEXT));
+  region_free(load<u32>(ring, RING_FIRST), load<u32>(ring, RING_PAGES) << RING_PAGE_SHIFT);
+  region_free(ring, RING_HEADER_SIZE);
+  return 0;
+}
+
+/// Forgets all that was recorded and all that was lost. 0 or -EINVAL.
+export function ring_clear(ring: u32): i32 {
+  if (!ring_exists(ring)) return -EINVAL;
+  sync();
+  store<u32>(ring, 0, RING_PAGE);
+  store<u32>(ring, 0, RING_WRITE);
+  store<u32>(ring, load<u32>(ring, RING_HEAD) + 1, RING_TAIL);
+  store<u64>(ring, 0, RING_TIME);
+  store<u32>(ring, 0, RING_LOST);
+  store<u32>(ring, 0, RING_UNREPORTED);
+  return 0;
+}
+
+export function ring_clear_all(): void {
+  for (let ring = load<u32>(0, ABI_RINGS); ring; ring = load<u32>(ring, RING_NEXT)) ring_clear(ring);
+}
+
+/// `tracing_on`: while it is 0 entries are refused and exits leave no record. 0 or -EINVAL.
+export function ring_on(ring: u32, on: u32): i32 {
+  if (!ring_exists(ring)) return -EINVAL;
+  sync();
+  store<u32>(ring, on ? 1 : 0, RING_ON);
+  return 0;
+}
+
+// ---- reading
+
+/// Address of page `sequence`, with its header up to date, or 0 when it is not readable (any more). Consumes nothing: from
+/// RING_TAIL to RING_HEAD this is `trace`.
+export function ring_read(ring: u32, sequence: u32): u32 {
+  if (!ring_exists(ring)) return 0;
+  sync();
+  const tail = load<u32>(ring, RING_TAIL);
+  if (sequence - tail >= load<u32>(ring, RING_HEAD) + 1 - tail) return 0;
+  const page = load<u32>(ring, RING_PAGE);
+  if (page && sequence == load<u32>(ring, RING_HEAD)) describePage(ring, page);
+  return pageAt(ring, sequence);
+}
+
+/// Consumes the pages up to and including `sequence`, the last step of `trace_pipe`. The page that is written is closed by
+/// it. Returns the number of pages consumed: 0 means that the writer had already come round. -EINVAL: no such buffer or page.
+export function ring_consume(ring: u32, sequence: u32): i32 {
+  if (!ring_exists(ring)) return -EINVAL;
+  sync();
+  const tail = load<u32>(ring, RING_TAIL);
+  const head = load<u32>(ring, RING_HEAD);
+  if (<i32>(sequence - head) > 0) return -EINVAL;
+  if (<i32>(sequence - tail) < 0) return 0;
+  if (sequence == head) closePage(ring);
+  store<u32>(ring, sequence + 1, RING_TAIL);
+  return <i32>(sequence + 1 - tail);
+}
+
+/// Waits until something can be read, through the import `wait`. 1, or 0 when `wait` gave up; -EINVAL.
+export function ring_wait(ring: u32): i32 {
+  while (ring_exists(ring)) {
+    sync();
+    if (load<u32>(ring, RING_HEAD) + 1 != load<u32>(ring, RING_TAIL)) return 1;
+    if (!hostWait(ring)) return 0;
+  }
+  return -EINVAL;
+}

@@ -1,0 +1,91 @@
+// Tasks: whatever owns a stack. All that an activation changes is in the task block and on the task's shadow stack; the
+// pointer to the current task is the engine's only global.
+//
+// Invariant: only the current task is ever in direct mode (direct.ts), since direct mode keeps the common event counter.
+
+import { direct_sync } from './direct';
+import {
+  ABI_SERIAL, ABI_TASKS, CONTEXT_NORMAL, EINVAL, SHADOW_STACK_SLACK, SHADOW_STACK_WORDS, SHADOW_STACK_WORDS_MAX,
+  SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_ID, TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_SIZE, TASK_STACK,
+  TASK_TOP, TASK_WORDS, WORD_SHIFT,
+} from './layout';
+import { region_alloc, region_free } from './region';
+
+export let current: u32 = 0;
+
+/// Leaves direct mode, so that every word in memory says what layout.ts says it does. It is entered again by itself.
+export function sync(): void {
+  direct_sync(current);
+}
+
+export function task_exists(task: u32): bool {
+  let at = load<u32>(0, ABI_TASKS);
+  while (at && at != task) at = load<u32>(at, TASK_NEXT);
+  return at != 0;
+}
+
+/// A task with a shadow stack of `words` words of 8 bytes, 64 to 2^24; 0 = 512. Returns its address, or 0: bad size, or no
+/// memory.
+export function task_create(words: u32): u32 {
+  if (!words) words = SHADOW_STACK_WORDS;
+  if (words < <u32>SHADOW_STACK_WORDS_MIN || words > <u32>SHADOW_STACK_WORDS_MAX) return 0;
+  const task = region_alloc(TASK_SIZE);
+  if (!task) return 0;
+  const stack = region_alloc(words << WORD_SHIFT);
+  if (!stack) {
+    region_free(task, TASK_SIZE);
+    return 0;
+  }
+  const serial = load<u32>(0, ABI_SERIAL) + 1;
+  store<u32>(0, serial, ABI_SERIAL);
+  store<u32>(task, stack, TASK_TOP);
+  store<u32>(task, stack + (words - SHADOW_STACK_SLACK << WORD_SHIFT), TASK_LIMIT);
+  store<i32>(task, -1, TASK_DEPTH);
+  store<u32>(task, CONTEXT_NORMAL, TASK_CONTEXT);
+  store<u32>(task, stack, TASK_STACK);
+  store<u32>(task, words, TASK_WORDS);
+  store<u32>(task, serial, TASK_ID);
+  store<u32>(task, load<u32>(0, ABI_TASKS), TASK_NEXT);
+  store<u32>(0, task, ABI_TASKS);
+  return task;
+}
+
+/// Takes a task out of the list and frees it. Whoever calls this has emptied its stack.
+export function task_release(task: u32): void {
+  let link: u32 = ABI_TASKS;
+  while (load<u32>(link) != task) link = load<u32>(link) + TASK_NEXT;
+  store<u32>(link, load<u32>(task, TASK_NEXT));
+  region_free(load<u32>(task, TASK_STACK), load<u32>(task, TASK_WORDS) << WORD_SHIFT);
+  region_free(task, TASK_SIZE);
+}
+
+/// The current task. The engine starts with one of 512 words.
+export function task_current(): u32 {
+  return current;
+}
+
+/// Makes `task` the current one. Returns the one before, or 0 when `task` is none.
+export function task_switch(task: u32): u32 {
+  if (!task_exists(task)) return 0;
+  sync();
+  const previous = current;
+  current = task;
+  return previous;
+}
+
+/// Raises (`on`) or lowers the pause counter of `task` (spec/fgraph.md §8): entries are refused while it is not 0, frames
+/// return normally. Returns the counter, or -EINVAL: no such task, or lowered too often.
+export function task_pause(task: u32, on: u32): i32 {
+  if (!task_exists(task)) return -EINVAL;
+  const count = load<i32>(task, TASK_PAUSE) + (on ? 1 : -1);
+  if (count < 0) return -EINVAL;
+  sync();
+  store<i32>(task, count, TASK_PAUSE);
+  return count;
+}
+
+/// Starts the engine: the first task.
+export function task_start(): void {
+  store<u32>(0, 0, ABI_SERIAL);
+  current = task_create(0);
+}

@@ -1,0 +1,354 @@
+// The trampolines: what an instrumented module finds in its table (src/instrument/abi.ts). Each tries direct mode first.
+
+import { Direct } from './direct';
+import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
+import { fregs_enter, fregs_open, fregs_take, fregs_word } from './fregs';
+import { TASK_LIMIT, TASK_RECURSION, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import { current } from './task';
+
+/// A function begins. Returns a cookie for `leave`, the address of the frame, or 0: not recorded, nothing to leave.
+/// Safe for any `site`; one that does not exist is not recorded.
+export function enter(site: u32): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  fregs_enter(current, site, 0);
+  return fgraph_enter(current, site);
+}
+
+/// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY and
+/// changes nothing else.
+export function leave(cookie: u32): void {
+  if (Direct.leave(current, cookie)) return;
+  fregs_open(current, 0);
+  fgraph_leave(current, cookie);
+}
+
+/// `leave` with the first word of the results.
+export function leave_value(cookie: u32, value: i64): void {
+  const count = fregs_take(current, 1);
+  if (Direct.leave(current, cookie)) return;
+  const words = fregs_open(current, count);
+  if (words) store<i64>(words, value);
+  fgraph_leave(current, cookie);
+}
+
+/// Sends word `index` ahead: an argument from the 17th on, or a result from the second on. Words 32 and up are dropped.
+export function word(index: u32, value: i64): void {
+  fregs_word(current, index, value);
+}
+
+/// The top of the shadow stack, never 0: a mark for `restore`.
+export function save(): u32 {
+  return load<u32>(current, TASK_TOP);
+}
+
+/// Drops the frames above `mark`, counted in TASK_UNWOUND, and whatever callbacks were at work there. A mark above the top
+/// does nothing; one that is no address in the stack of the current task is counted in TASK_STRAY.
+export function restore(mark: u32): void {
+  if (mark == load<u32>(current, TASK_TOP) && !load<u32>(current, TASK_RECURSION)) return;
+  if (mark < load<u32>(current, TASK_STACK) || mark > load<u32>(current, TASK_LIMIT)) {
+    store<u32>(current, load<u32>(current, TASK_STRAY) + 1, TASK_STRAY);
+    return;
+  }
+  fgraph_restore(current, mark);
+}
+
+// `enter` with the arguments as words. They are stored only for users who are called with them.
+
+export function enter_1(site: u32, a: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 1);
+  if (words) {
+    store<i64>(words, a);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_2(site: u32, a: i64, b: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 2);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 3);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 4);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 5);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 6);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 7);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 8);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 9);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_10(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64
+): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 10);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_11(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64
+): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 11);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+    store<i64>(words, k, 80);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_12(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64
+): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 12);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+    store<i64>(words, k, 80);
+    store<i64>(words, l, 88);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_13(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64
+): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 13);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+    store<i64>(words, k, 80);
+    store<i64>(words, l, 88);
+    store<i64>(words, m, 96);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_14(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64
+): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 14);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+    store<i64>(words, k, 80);
+    store<i64>(words, l, 88);
+    store<i64>(words, m, 96);
+    store<i64>(words, n, 104);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_15(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64, o: i64
+): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, 15);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+    store<i64>(words, k, 80);
+    store<i64>(words, l, 88);
+    store<i64>(words, m, 96);
+    store<i64>(words, n, 104);
+    store<i64>(words, o, 112);
+  }
+  return fgraph_enter(current, site);
+}
+
+export function enter_16(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64, o: i64, p: i64
+): u32 {
+  const count = fregs_take(current, 16);
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site, count);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+    store<i64>(words, d, 24);
+    store<i64>(words, e, 32);
+    store<i64>(words, f, 40);
+    store<i64>(words, g, 48);
+    store<i64>(words, h, 56);
+    store<i64>(words, i, 64);
+    store<i64>(words, j, 72);
+    store<i64>(words, k, 80);
+    store<i64>(words, l, 88);
+    store<i64>(words, m, 96);
+    store<i64>(words, n, 104);
+    store<i64>(words, o, 112);
+    store<i64>(words, p, 120);
+  }
+  return fgraph_enter(current, site);
+}

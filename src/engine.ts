@@ -1,0 +1,193 @@
+// The engine as the host sees it: bytes → instance, and one interface that names every export. The contracts of the exports
+// are in assembly/README.md and above each function in assembly/.
+
+import * as layout from '../assembly/layout.ts';
+import { Memory } from './memory.ts';
+
+type Enter<Words extends bigint[]> = (site: number, ...words: Words) => number;
+type W = bigint;
+
+/// Every export of `fprobe.wasm`. Addresses and ids are unsigned 32-bit numbers, below 2^31 in practice; errors are negative.
+export interface EngineExports extends WebAssembly.Exports {
+  readonly memory: WebAssembly.Memory;
+  /// Handlers of GOPS_WASM users: `(index, site, frame, fregs) → i32`, all i32. Entry 0 stays empty.
+  readonly table: WebAssembly.Table;
+  heap_base(): number;
+  sync(): void;
+  kill(): void;
+  direct_set(on: number): void;
+  clock_set(clock: number): number;
+  clock_now(): number;
+
+  task_create(words: number): number;
+  task_current(): number;
+  task_switch(task: number): number;
+  task_pause(task: number, on: number): number;
+  task_reset(task: number): number;
+  task_free(task: number): number;
+  task_frame(task: number, k: number): number;
+
+  site_add(count: number): number;
+  site_set_ip(site: number, low: number, high: number): number;
+  site_set_users(site: number, users: number): number;
+  site_want(site: number, index: number, on: number): number;
+
+  fgraph_register(kind: number, entry: number, ret: number, aux: number): number;
+  fgraph_unregister(index: number): number;
+  graph_set_ring(index: number, task: number, ring: number): number;
+  stats_clear(index: number): number;
+
+  reserve(index: number, bytes: number): number;
+  retrieve(index: number): number;
+  retrieve_size(index: number): number;
+  retrieve_parent(index: number, n: number): number;
+  retrieve_parent_size(index: number, n: number): number;
+  task_variable(index: number): number;
+
+  ring_create(pages: number, mode: number): number;
+  ring_free(ring: number): number;
+  ring_clear(ring: number): number;
+  ring_on(ring: number, on: number): number;
+  ring_read(ring: number, sequence: number): number;
+  ring_consume(ring: number, sequence: number): number;
+  ring_wait(ring: number): number;
+
+  enter(site: number): number;
+  leave(cookie: number): void;
+  leave_value(cookie: number, value: bigint): void;
+  word(index: number, value: bigint): void;
+  save(): number;
+  restore(mark: number): void;
+  enter_1: Enter<[W]>;
+  enter_2: Enter<[W, W]>;
+  enter_3: Enter<[W, W, W]>;
+  enter_4: Enter<[W, W, W, W]>;
+  enter_5: Enter<[W, W, W, W, W]>;
+  enter_6: Enter<[W, W, W, W, W, W]>;
+  enter_7: Enter<[W, W, W, W, W, W, W]>;
+  enter_8: Enter<[W, W, W, W, W, W, W, W]>;
+  enter_9: Enter<[W, W, W, W, W, W, W, W, W]>;
+  enter_10: Enter<[W, W, W, W, W, W, W, W, W, W]>;
+  enter_11: Enter<[W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_12: Enter<[W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_13: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_14: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_15: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_16: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+}
+
+/// What the engine asks of its host, all optional.
+export interface EngineImports {
+  /// Runs a handler of a GOPS_HOST user. From an entry handler, nonzero asks for the exit callback. Must not throw.
+  call?(handler: number, index: number, site: number, frame: number, fregs: number): number;
+  /// Nanoseconds since any fixed moment, below 2^53. Default: `performance.now()`.
+  clock?(): number;
+  /// Blocks until a ring buffer may have something to read; 0 = give up. Default: gives up.
+  wait?(ring: number): number;
+}
+
+/// A failure of the engine. `code` is the name of the kernel's error.
+export class EngineError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(`${message} (${code})`);
+    this.name = 'EngineError';
+    this.code = code;
+  }
+}
+
+const CODES = new Map([
+  [layout.ENOMEM, 'ENOMEM'],
+  [layout.EBUSY, 'EBUSY'],
+  [layout.ENODEV, 'ENODEV'],
+  [layout.EINVAL, 'EINVAL'],
+  [layout.ENOSPC, 'ENOSPC'],
+]);
+
+const NANOSECONDS = 1e6; // per millisecond
+
+export class Engine {
+  readonly exports: EngineExports;
+  readonly memory: Memory;
+
+  /// Use `instantiateEngine` or `loadEngine`.
+  constructor(exports: EngineExports) {
+    this.exports = exports;
+    this.memory = new Memory(exports);
+    const version = this.memory.load32(layout.ABI_VERSION);
+    if (this.memory.load32(layout.ABI_MAGIC) !== layout.ABI_MAGIC_VALUE || version !== layout.ABI_VERSION_VALUE) {
+      throw new EngineError(
+        'EINVAL',
+        `this is not an engine of ABI version ${layout.ABI_VERSION_VALUE} (found version ${version}); rebuild fprobe.wasm`,
+      );
+    }
+  }
+
+  /// Adds `count` sites and returns the id of the first.
+  addSites(count: number): number {
+    return check(this.exports.site_add(count), `cannot add ${count} sites`);
+  }
+
+  /// A task with a shadow stack of `words` words (0 = 512). Returns its address.
+  createTask(words = 0): number {
+    const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
+    if (words !== 0 && !(Number.isInteger(words) && words >= min && words <= max)) {
+      throw new RangeError(`a shadow stack has ${min} to ${max} words, not ${words}`);
+    }
+    const task = this.exports.task_create(words);
+    if (task === 0) throw new EngineError('ENOMEM', `no memory for a shadow stack of ${words} words`);
+    return task;
+  }
+
+  /// A ring buffer of `pages` pages. Returns its address.
+  createRing(pages: number, mode: number): number {
+    if (!Number.isInteger(pages) || pages < 1 || pages > layout.RING_PAGES_MAX || (pages & (pages - 1)) !== 0) {
+      throw new RangeError(`a ring buffer has a power of two of pages up to ${layout.RING_PAGES_MAX}, not ${pages}`);
+    }
+    const ring = this.exports.ring_create(pages, mode);
+    if (ring === 0) throw new EngineError('ENOMEM', `no memory for a ring buffer of ${pages} pages`);
+    return ring;
+  }
+
+  /// Registers a function-graph user and returns its index; arguments as of the export.
+  registerFgraph(kind: number, entry: number, ret: number, aux: number): number {
+    return check(this.exports.fgraph_register(kind, entry, ret, aux), 'cannot register a function-graph user');
+  }
+}
+
+/// `result`, unless it is an error.
+function check(result: number, what: string): number {
+  if (result < 0) throw new EngineError(CODES.get(-result) ?? `E${-result}`, what);
+  return result;
+}
+
+/// Starts an engine from the bytes of `fprobe.wasm`, or from its compiled module.
+export async function instantiateEngine(
+  source: BufferSource | WebAssembly.Module,
+  imports: EngineImports = {},
+): Promise<Engine> {
+  const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
+  const { call = () => 0, clock = () => performance.now() * NANOSECONDS, wait = () => 0 } = imports;
+  const instance = await WebAssembly.instantiate(module, { fprobe: { call, clock, wait } });
+  return new Engine(instance.exports as EngineExports);
+}
+
+/// Starts an engine from the `fprobe.wasm` that belongs to this package.
+export async function loadEngine(imports?: EngineImports): Promise<Engine> {
+  return instantiateEngine(await readEngine(), imports);
+}
+
+/// The bytes of the package's `fprobe.wasm`.
+async function readEngine(): Promise<BufferSource> {
+  // The compiled files lie one directory deeper than the sources.
+  const path = import.meta.url.endsWith('.ts') ? '../build/fprobe.wasm' : '../../build/fprobe.wasm';
+  const url = new URL(path, import.meta.url);
+  if (url.protocol !== 'file:') return (await fetch(url)).arrayBuffer();
+  const { readFile } = await import('node:fs/promises');
+  try {
+    return await readFile(url);
+  } catch (error) {
+    throw new EngineError('ENOENT', `cannot read ${url.pathname}: ${String(error)}; npm run build:engine makes it`);
+  }
+}

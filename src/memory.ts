@@ -1,0 +1,159 @@
+// The only typed views over the engine's memory, and the only readers of its records. Growth replaces the memory's buffer and
+// leaves old views empty; `u32` notices, nobody else has to. Reading costs nothing on the other side: the engine does not
+// know that it is read.
+//
+// What stands still in direct mode (assembly/direct.ts) is brought up to date before it is read here.
+
+import * as layout from '../assembly/layout.ts';
+
+const HIGH = 2 ** 32;
+
+/// One row of a profile user's table; times in units of the clock.
+export interface Statistics {
+  count: number;
+  total: number;
+  self: number;
+  max: number;
+}
+
+/// What happened on a task so far: `entries = returns + unwound + frames on the stack`.
+export interface TaskCounts {
+  entries: number;
+  returns: number;
+  unwound: number;
+  /// Entries refused for lack of room on the shadow stack.
+  overrun: number;
+  /// Leaves whose frame was already gone, marks that were none.
+  stray: number;
+}
+
+/// What reading needs of the engine.
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  sync(): void;
+  task_current(): number;
+}
+
+export class Memory {
+  readonly #exports: Exports;
+  readonly #memory: WebAssembly.Memory;
+  #u32: Uint32Array;
+
+  constructor(exports: Exports) {
+    this.#exports = exports;
+    this.#memory = exports.memory;
+    this.#u32 = new Uint32Array(exports.memory.buffer);
+  }
+
+  /// All of the memory as words. Do not keep it: memory may have grown after any call of the engine.
+  get u32(): Uint32Array {
+    if (this.#u32.length === 0 || this.#u32.buffer !== this.#memory.buffer) {
+      this.#u32 = new Uint32Array(this.#memory.buffer);
+    }
+    return this.#u32;
+  }
+
+  /// The u32 at `address`, a multiple of 4.
+  load32(address: number): number {
+    return this.u32[address >>> 2];
+  }
+
+  store32(address: number, value: number): void {
+    this.u32[address >>> 2] = value;
+  }
+
+  /// The u64 at `address` as a number: exact below 2^53.
+  load64(address: number): number {
+    const words = this.u32;
+    return words[(address >>> 2) + 1] * HIGH + words[address >>> 2];
+  }
+
+  store64(address: number, value: number): void {
+    const words = this.u32;
+    words[address >>> 2] = value;
+    words[(address >>> 2) + 1] = value / HIGH;
+  }
+
+  // ---- sites
+
+  #site(id: number): number {
+    if (!Number.isInteger(id) || id < 0 || id >= this.load32(layout.ABI_SITE_COUNT)) {
+      throw new RangeError(`site ${id} does not exist, there are ${this.load32(layout.ABI_SITE_COUNT)}`);
+    }
+    return this.load32(layout.ABI_SITES) + id * layout.SITE_SIZE;
+  }
+
+  /// Bit k: function-graph user k wants the site.
+  siteUsers(id: number): number {
+    return this.load32(this.#site(id) + layout.SITE_USERS);
+  }
+
+  siteIp(id: number): number {
+    return this.load64(this.#site(id) + layout.SITE_IP);
+  }
+
+  /// `ip` is below 2^53.
+  setSiteIp(id: number, ip: number): void {
+    this.store64(this.#site(id) + layout.SITE_IP, ip);
+  }
+
+  // ---- tasks; the current one unless said otherwise
+
+  /// Address of the first word of a task's shadow stack: the mark that drops everything.
+  stackBottom(task = this.#exports.task_current()): number {
+    return this.load32(task + layout.TASK_STACK);
+  }
+
+  /// The locations of the frames on a task's shadow stack, newest first.
+  *frames(task = this.#exports.task_current()): Generator<number> {
+    const bottom = this.stackBottom(task);
+    let base = this.load32(task + layout.TASK_BASE);
+    while (base !== 0) {
+      yield this.load64(base + layout.FRAME_FUNC);
+      const word = this.load32(base - layout.WORD_SIZE);
+      const distance = (word & layout.FGRAPH_FRAME_OFFSET_MASK) << layout.WORD_SHIFT;
+      base = base === bottom ? 0 : base - layout.WORD_SIZE - distance;
+    }
+  }
+
+  counts(task = this.#exports.task_current()): TaskCounts {
+    this.#exports.sync();
+    const returns = this.load64(task + layout.TASK_RETURNS);
+    const unwound = this.load32(task + layout.TASK_UNWOUND);
+    const depth = this.load32(task + layout.TASK_DEPTH) | 0;
+    return {
+      entries: returns + unwound + depth + 1,
+      returns,
+      unwound,
+      overrun: this.load32(task + layout.TASK_OVERRUN),
+      stray: this.load32(task + layout.TASK_STRAY),
+    };
+  }
+
+  // ---- ring buffers
+
+  /// Sequence numbers of the oldest and the newest page. `head + 1 === tail` (mod 2^32): nothing to read.
+  ringRange(ring: number): [tail: number, head: number] {
+    return [this.load32(ring + layout.RING_TAIL), this.load32(ring + layout.RING_HEAD)];
+  }
+
+  /// Events that were dropped, or overwritten before they were read.
+  ringLost(ring: number): number {
+    return this.load32(ring + layout.RING_LOST);
+  }
+
+  // ---- statistics
+
+  /// The row of `site` in the table of profile user `index`.
+  statistics(index: number, site: number): Statistics {
+    const gops = layout.ABI_GOPS + index * layout.GOPS_SIZE;
+    if (site >= this.load32(gops + layout.GOPS_STATS_ROWS)) return { count: 0, total: 0, self: 0, max: 0 };
+    const row = this.load32(gops + layout.GOPS_STATS) + site * layout.STAT_SIZE;
+    return {
+      count: this.load64(row + layout.STAT_COUNT),
+      total: this.load64(row + layout.STAT_TOTAL),
+      self: this.load64(row + layout.STAT_SELF),
+      max: this.load64(row + layout.STAT_MAX),
+    };
+  }
+}
