@@ -1,0 +1,89 @@
+// Where the bytes went. The output is made of runs of the input with additions between them:
+//
+//   input    | run 0        | run 1 |x| run 2 |          x: replaced (`return` becomes `br`)
+//   output   | run 0        |+++| run 1 |++| run 2 |     +: added
+//
+// Two parallel arrays hold each run's first byte in input and output; both rise. A run ends where the next one begins,
+// in the input: that is also what an added byte is mapped to.
+
+/// Grows while the output is written; becomes an `OffsetMap` when it is complete.
+export class RunList {
+  original: Uint32Array;
+  instrumented: Uint32Array;
+  length = 0;
+
+  constructor(capacity = 64) {
+    this.original = new Uint32Array(capacity);
+    this.instrumented = new Uint32Array(capacity);
+  }
+
+  add(original: number, instrumented: number): void {
+    if (this.length === this.original.length) {
+      const capacity = this.length + (this.length >>> 1) + 16;
+      this.original = grown(this.original, capacity);
+      this.instrumented = grown(this.instrumented, capacity);
+    }
+    this.original[this.length] = original;
+    this.instrumented[this.length++] = instrumented;
+  }
+
+  /// Adds the runs of `other`, whose output is placed at `base` of this one's.
+  append(other: RunList, base: number): void {
+    for (let i = 0; i < other.length; i++) this.add(other.original[i]!, base + other.instrumented[i]!);
+  }
+
+  /// Moves the runs from number `from` on by `distance` output bytes.
+  shift(from: number, distance: number): void {
+    for (let i = from; i < this.length; i++) this.instrumented[i]! += distance;
+  }
+
+  finish(originalSize: number, instrumentedSize: number): OffsetMap {
+    this.add(originalSize, instrumentedSize);
+    return new OffsetMap(this.original.slice(0, this.length), this.instrumented.slice(0, this.length));
+  }
+}
+
+function grown(array: Uint32Array, capacity: number): Uint32Array {
+  const larger = new Uint32Array(capacity);
+  larger.set(array);
+  return larger;
+}
+
+/// Translates byte offsets between a module and its instrumented form, as found in stack traces and error messages.
+export class OffsetMap {
+  readonly #original: Uint32Array;
+  readonly #instrumented: Uint32Array;
+
+  constructor(original: Uint32Array, instrumented: Uint32Array) {
+    this.#original = original;
+    this.#instrumented = instrumented;
+  }
+
+  /// Offset in the original module of the byte at `offset` of the instrumented one. A byte that was added maps to the
+  /// original byte that follows it, and one past the end to the original's size.
+  toOriginal(offset: number): number {
+    const run = findRun(this.#instrumented, offset);
+    const original = this.#original[run]! + (offset - this.#instrumented[run]!);
+    return Math.min(original, this.#original[run + 1] ?? this.#original[run]!);
+  }
+
+  /// Offset in the instrumented module of the byte at `offset` of the original one. A byte that was dropped or replaced
+  /// maps to what stands in its place.
+  toInstrumented(offset: number): number {
+    const run = findRun(this.#original, offset);
+    const instrumented = this.#instrumented[run]! + (offset - this.#original[run]!);
+    return Math.min(instrumented, this.#instrumented[run + 1] ?? this.#instrumented[run]!);
+  }
+}
+
+// The last run that begins at or before `offset`; 0 when there is none.
+function findRun(starts: Uint32Array, offset: number): number {
+  let low = 0;
+  let high = starts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (starts[middle]! <= offset) low = middle;
+    else high = middle;
+  }
+  return low;
+}
