@@ -66,6 +66,11 @@ test.each([
   expect(select(pattern, split(`${yes} ${no}`))).toEqual(split(yes));
 });
 
+test('half a character is no character', () => {
+  expect(compileGlob('*\ude00')('\u{1f600}')).toBe(false);
+  expect(compileGlob('??')('\u{1f600}')).toBe(false);
+});
+
 test('the empty pattern and runs of stars match the empty name, nothing else does', () => {
   expect(['', '*', '**', '?', 'a', '[a]', '[!a]', '\\'].filter((pattern) => compileGlob(pattern)(''))).toEqual([
     '',

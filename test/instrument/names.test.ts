@@ -72,6 +72,9 @@ describe('what is malformed is dropped, what stands before it stays', () => {
   test('a subsection longer than the section', () => {
     expect(functions([1, 100, ...map])).toEqual({ 0: 'a', 1: 'b' });
   });
+  test('a name that ends with the section, its subsection later', () => {
+    expect(functions([1, 100, 2, 0, 1, 97, 1, 3, 98])).toEqual({ 0: 'a' });
+  });
   test('a number of six bytes', () => {
     expect(functions(sub(1, [2, 0, 1, 97, 0x81, 0x80, 0x80, 0x80, 0x80, 0x00, 1, 98]))).toEqual({ 0: 'a' });
   });
@@ -109,7 +112,7 @@ describe('what a function is called', () => {
     (import "env" "abort" (func $abort))
     (import "env" "log" (func (param i32)))
     (func $named (export "exported_too"))
-    (func (export "first") (export "second"))
+    (func (export "") (export "first") (export "second"))
     (func)
     (export "again" (func 1)))`;
 

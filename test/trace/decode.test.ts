@@ -137,6 +137,7 @@ describe('damaged pages end with an unknown loss', () => {
     ['type 7', start().record(7, 5, 1)],
     ['return of another function', start().return(2, 1)],
     ['return without entry', start().return(1, 1).depth(4).return(1, 1), 2],
+    ['return of an entry whose place another took', start().depth(0).entry(2, 1).return(2, 1).depth(1).return(1, 1), 3],
     ['return below the bottom', start().return(1, 1).returnLong(1, 1, 0), 2],
     ['long return that was called later', start().returnLong(1, 1, 103)],
     ['long return with a call time past 2^53', start().record(RECORD_RETURN_LONG, 1, 1, 2n ** 53n)],

@@ -122,7 +122,7 @@ describe('columns', () => {
   });
 
   test('absolute and relative time, microseconds cut', () => {
-    expect(print('+12345678901234 f{ f}5 +1000000 g{', { abstime: true })).toBe(
+    expect(print('+12345678901934 f{ f}5 +1000000 g{', { abstime: true })).toBe(
       '12345.678901 |   0)   0.005 us    |  f();\n12345.679901 |   0)               |  g() {\n',
     );
     expect(print('+5999 f{ f}5', { relative: true, start: 2000 })).toBe('        4 us |   0)   0.005 us    |  f();\n');
@@ -335,6 +335,7 @@ describe('context switches', () => {
   test('each CPU has its own last task; comments count, losses do not', () => {
     expect(bare('@0.1 f{ f}5 @1.2 f{ f}5 @0.1 f{ f}5')).toEqual(['f();', 'f();', 'f();']);
     expect(bare('@0.1 f{ f}5 @0.2 #x')).toContain(' ------------------------------------------');
+    expect(bare('@0.0 f{ f}5 @0.2 #x')).toContain(' 0)    <idle>-0    =>    <...>-2    ');
     expect(bare('@0.1 f{ f}5 @0.2 ?3')).toEqual(['f();', 'CPU:0 [LOST 3 EVENTS]']);
   });
 });

@@ -108,6 +108,11 @@ test('not when something else happened on that CPU, was lost, or another functio
   expect(times(drain([source(0, 1, wrong), other()]))).toEqual([10, 20, 50]);
 });
 
+test('not when another task returned from the same function', () => {
+  const sources = [source(0, 1, [[ENTRY, 1, 10]]), source(0, 2, [[RETURN, 1, 50]]), source(1, 3, [[ENTRY, 9, 20]])];
+  expect(times(drain(sources))).toEqual([10, 20, 50]);
+});
+
 test('a task that moved: its return on another CPU is no leaf', () => {
   const a = source(0, 1, [[ENTRY, 1, 10]]);
   expect(times(drain([a, source(2, 5, [[ENTRY, 7, 20]]), source(1, 1, [[RETURN, 1, 50]])]))).toEqual([10, 20, 50]);
