@@ -3,7 +3,7 @@
 //
 //   globals    ANY VIA BASE gate 0 … gate n−1 | SIGNATURE, spill globals (only with faces)
 //   tables     the engine's slots | faces (only with faces)
-//   functions  setter | caller, then per signature a spiller and perhaps a taker (only with faces)
+//   functions  setter | caller, then per signature a passer (only with faces)
 //   elements   one active segment that fills the faces table (only with faces)
 
 import type { ByteWriter } from './byte-writer.ts';

@@ -1,10 +1,11 @@
 // How a call from outside leaves the module and comes back: the face hands its arguments to the host, and the host calls
 // the function again, this time as a call from inside. Values cross through globals, so the host needs no signatures.
 //
-//   face prologue            arguments → spiller(T)          (its arguments) → spill globals, SIGNATURE = T
-//     spiller(T)             call SLOT_ROOT(face) ─────────► host: … EXPORT_CALL(face) …
-//       caller (EXPORT_CALL)   spill globals → arguments, VIA = 1, call the face's function, results → spill globals
-//   face prologue            spill globals → results, return
+//   face prologue         (arguments, face) ──► passer(T)
+//     passer(T)             arguments → spill globals, SIGNATURE = T, SLOT_ROOT(face) ──► host: … EXPORT_CALL(face) …
+//       caller (EXPORT_CALL)  spill globals → arguments, VIA = 1, call the face's function, results → spill globals
+//     passer(T)             if the host did not carry the call out: caller(face).  Spill globals → results
+//   face prologue         return
 //
 // Spill globals are shared by all signatures: the k-th value of a type, parameter or result, uses the k-th global of
 // that type. Parameters are off them before results come on. References are cleared as soon as they are read, so that
@@ -16,9 +17,9 @@ import type { ByteWriter } from './byte-writer.ts';
 import { writeChoice } from './choice.ts';
 import * as op from './opcodes.ts';
 import type { ModuleInfo } from './reader.ts';
-import { asNullable, type FuncType, I32, isNullable, isReference, type ValType, writeHeap } from './types.ts';
+import { asNullable, EMPTY, type FuncType, I32, isNullable, isReference, type ValType, writeHeap } from './types.ts';
 
-// A spiller takes the face besides the function's own parameters, of which there may already be the most that an
+// A passer takes the face besides the function's own parameters, of which there may already be the most that an
 // engine accepts. Such a function spills by itself.
 const PARAMS_MAX = 1000;
 
@@ -27,11 +28,9 @@ export interface FaceGroup {
   readonly func: FuncType;
   /// Type index to call them by.
   readonly type: number;
-  /// Function `(params…, face) → done`, or `(face) → done` when `spillsItself`.
-  readonly spiller: number;
+  /// Function `(params…, face) → (results…)`, or `(face) → (results…)` when `spillsItself`.
+  readonly passer: number;
   readonly spillsItself: boolean;
-  /// Function `() → (results…)`; −1 when loading the globals is all there is to it.
-  readonly taker: number;
   readonly params: readonly number[];
   readonly results: readonly number[];
 }
@@ -74,12 +73,9 @@ export class FaceGroups {
     const params = this.#spillsFor(func.params);
     const results = this.#spillsFor(func.results);
     const spillsItself = func.params.length >= PARAMS_MAX;
-    const spillerType = additions.pool.index(spillsItself ? [I32] : [...func.params, I32], [I32]);
-    const spiller = additions.addFunction(spillerType, (out) => this.#writeSpiller(out, group, number));
-    const taker = func.results.some(isReference)
-      ? additions.addFunction(additions.pool.index([], func.results), (out) => this.#writeTaker(out, group))
-      : -1;
-    const group: FaceGroup = { func, type, spiller, spillsItself, taker, params, results };
+    const passerType = additions.pool.index(spillsItself ? [I32] : [...func.params, I32], func.results);
+    const passer = additions.addFunction(passerType, (out) => this.#writePasser(out, group, number));
+    const group: FaceGroup = { func, type, passer, spillsItself, params, results };
     this.#groups.push(group);
     this.#byType.set(type, group);
   }
@@ -97,7 +93,7 @@ export class FaceGroups {
     });
   }
 
-  #writeSpiller(out: ByteWriter, group: FaceGroup, number: number): void {
+  #writePasser(out: ByteWriter, group: FaceGroup, number: number): void {
     const face = group.spillsItself ? 0 : group.params.length;
     out.u8(0); // locals
     if (!group.spillsItself) writeSpills(out, group);
@@ -105,22 +101,11 @@ export class FaceGroups {
     out.op(op.OP_GLOBAL_SET, this.#signature);
     out.op(op.OP_LOCAL_GET, face);
     this.#additions.writeSlotCall(out, SLOT_ROOT, this.#additions.rootType);
-    if (group.func.params.some(isReference)) {
-      // Not carried out: the caller never read the arguments, so they are dropped here.
-      out.op(op.OP_LOCAL_TEE, face);
-      out.u8(op.OP_I32_EQZ);
-      out.pair(op.OP_IF, 0x40);
-      group.func.params.forEach((type, i) => {
-        if (isReference(type)) writeClear(out, type, group.params[i]!);
-      });
-      out.u8(op.OP_END);
-      out.op(op.OP_LOCAL_GET, face);
-    }
+    out.u8(op.OP_I32_EQZ);
+    out.pair(op.OP_IF, EMPTY);
+    out.op(op.OP_LOCAL_GET, face);
+    out.op(op.OP_CALL, this.caller);
     out.u8(op.OP_END);
-  }
-
-  #writeTaker(out: ByteWriter, group: FaceGroup): void {
-    out.u8(0); // locals
     writeLoads(out, group.func.results, group.results);
     out.u8(op.OP_END);
   }

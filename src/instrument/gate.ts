@@ -1,13 +1,15 @@
 // The code that goes into a body. `armed` is the cookie that `enter` gave, 0 when the call is not recorded; `saved` is
 // the shadow stack's mark in functions that catch, 0 when nobody watches.
 //
-//   [face]                         a call from outside goes through the host
-//   gate → armed = enter(site)
+//   [ANY → face]                   a call from outside goes through the host
+//   gate → armed = enter(site)     inside the face's test of ANY if there is one: a gate is only open when ANY is set
 //   [ANY → saved = save()]         only in functions that catch
 //   block                          in place of the function's own level, so labels keep their numbers
 //     body                         return → br; tail calls and landing pads get theirs
 //   end
 //   armed → leave(armed)
+//
+// A body that neither returns early nor branches to its own end does without the block.
 
 import {
   ENTER_WORDS_MAX,
@@ -25,7 +27,9 @@ import { type FaceGroup, writeConst, writeSpills, writeVia } from './face-groups
 import * as op from './opcodes.ts';
 import { EMPTY, F32, F64, type FuncType, I32, I64, isDefaultable, V128, type ValType, writeIndex33 } from './types.ts';
 
-/// Prologue of a faced function. When nobody watches it is one test of a global.
+/// Begins the prologue of a faced function; `writeFaceEnd` ends it. What is written between them runs when somebody
+/// watches and the call has been found to come from inside, by then at the latest; while nobody watches, all of it is
+/// one test of a global.
 export function writeFace(out: ByteWriter, additions: Additions, group: FaceGroup, face: number): void {
   out.op(op.OP_GLOBAL_GET, additions.any);
   out.pair(op.OP_IF, EMPTY);
@@ -36,13 +40,12 @@ export function writeFace(out: ByteWriter, additions: Additions, group: FaceGrou
   if (group.spillsItself) writeSpills(out, group);
   else for (let i = 0; i < group.params.length; i++) out.op(op.OP_LOCAL_GET, i);
   writeConst(out, face);
-  out.op(op.OP_CALL, group.spiller);
-  out.pair(op.OP_IF, EMPTY);
-  if (group.taker >= 0) out.op(op.OP_CALL, group.taker);
-  else for (const global of group.results) out.op(op.OP_GLOBAL_GET, global);
+  out.op(op.OP_CALL, group.passer);
   out.u8(op.OP_RETURN);
   out.u8(op.OP_END);
-  out.u8(op.OP_END);
+}
+
+export function writeFaceEnd(out: ByteWriter): void {
   out.u8(op.OP_END);
 }
 
@@ -137,13 +140,15 @@ export function writeLeaveWords(
   out.u8(op.OP_END);
 }
 
-/// Notes where the shadow stack is, for landing pads.
-export function writeSave(out: ByteWriter, additions: Additions, saved: number): void {
-  out.op(op.OP_GLOBAL_GET, additions.any);
-  out.pair(op.OP_IF, EMPTY);
+/// Notes where the shadow stack is, for landing pads. `watched`: it is known already that somebody watches.
+export function writeSave(out: ByteWriter, additions: Additions, saved: number, watched: boolean): void {
+  if (!watched) {
+    out.op(op.OP_GLOBAL_GET, additions.any);
+    out.pair(op.OP_IF, EMPTY);
+  }
   additions.writeSlotCall(out, SLOT_SAVE, additions.saveType);
   out.op(op.OP_LOCAL_SET, saved);
-  out.u8(op.OP_END);
+  if (!watched) out.u8(op.OP_END);
 }
 
 /// Beginning of a landing pad: drops the frames that the exception left behind.

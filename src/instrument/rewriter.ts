@@ -26,6 +26,7 @@ import {
   writeEnter,
   writeEnterWords,
   writeFace,
+  writeFaceEnd,
   writeLeave,
   writeLeaveWords,
   writeRestore,
@@ -86,6 +87,8 @@ export class BodyRewriter {
   #armed = NO_LOCAL;
   #saved = NO_LOCAL;
   #runStart = 0;
+  /// Something branches to the function's own level.
+  #targeted = false;
 
   constructor(module: ModuleInfo, additions: Additions, plan: FacePlan, out: ByteWriter, runs: RunList) {
     this.#module = module;
@@ -145,17 +148,28 @@ export class BodyRewriter {
       if (args) writeEnterWords(out, additions, site, this.#armed, params);
       else writeEnter(out, additions, site, this.#armed);
     }
-    if (catches) writeSave(out, additions, this.#saved);
+    if (catches) writeSave(out, additions, this.#saved, face >= 0);
+    if (face >= 0) writeFaceEnd(out);
+    const block = out.length;
+    const firstRun = this.#runs.length;
     if (site !== NO_SITE) {
       out.u8(op.OP_BLOCK);
       additions.pool.writeBlockType(out, this.#blockOf(NOTHING.params, results));
     }
+    const inside = out.length;
 
     this.#runStart = cursor.pos;
+    this.#targeted = false;
     if (!this.#instructions(params.length + this.#locals.count, stopAtCatch)) return CATCHES;
     this.#flush(cursor.end);
-
     if (site === NO_SITE) return DONE;
+
+    if (!this.#targeted) {
+      // Nothing leads to the block's end, so the block goes: its beginning here, its `end` as the last byte.
+      out.bytes.copyWithin(block, inside, out.length - 1);
+      out.length -= inside - block + 1;
+      this.#runs.shift(firstRun, block - inside);
+    }
     if (valued) writeLeaveWords(out, additions, this.#armed, results, spare);
     else writeLeave(out, additions, this.#armed);
     out.u8(op.OP_END);
@@ -269,6 +283,7 @@ export class BodyRewriter {
             this.#flush(at);
             this.#out.op(op.OP_BR, this.#levels - 1 + this.#around);
             this.#runStart = pos;
+            this.#targeted = true;
           }
           break;
         case op.IMM_CALL_INDIRECT: {
@@ -353,6 +368,7 @@ export class BodyRewriter {
   #checkLabel(at: number): number {
     const label = this.#cursor.u32('a label');
     if (label >= this.#levels) throw badIndex(at, 'label', label, this.#levels);
+    if (label === this.#levels - 1) this.#targeted = true;
     return label;
   }
 
