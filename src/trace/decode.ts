@@ -128,14 +128,15 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
       if (!sound) break;
       const call = readTime(words, at);
       at += RECORD_WORDS;
-      sound = call >= 0 && call <= time;
+      sound = call >= 0;
       if (!sound) break;
       while (opened > 0 && depths[open[opened - 1]] >= depth) opened--;
       kind[n] = type === RECORD_UNWOUND ? UNWOUND : RETURN;
       func[n] = payload;
       depths[n] = depth;
       times[n] = time;
-      calls[n] = call;
+      // The clock may have been switched while the function ran: that is no damage, but no duration either.
+      calls[n] = Math.min(call, time);
       n++;
     } else if (type === RECORD_DEPTH) {
       depth = payload;

@@ -85,6 +85,16 @@ describe('pages', () => {
     ]);
   });
 
+  test('a call after its return is as long as can be told: not at all', () => {
+    const page = new PageWriter(100, 0).entry(4, 1).returnLong(4, 2, 5000).entry(5, 1).unwound(5, 2, 5000);
+    const { sound, rows } = decode(page);
+    expect(sound).toBe(true);
+    expect([rows[1], rows[3]]).toEqual([
+      [RETURN, 4, 0, 103, 103],
+      [UNWOUND, 5, 0, 106, 106],
+    ]);
+  });
+
   test('the largest site id', () => {
     expect(decode(new PageWriter(0, 0).entry(RECORD_SITE_MAX, 1)).rows).toEqual([[ENTRY, RECORD_SITE_MAX, 0, 1, 1]]);
   });
@@ -139,7 +149,6 @@ describe('damaged pages end with an unknown loss', () => {
     ['return without entry', start().return(1, 1).depth(4).return(1, 1), 2],
     ['return of an entry whose place another took', start().depth(0).entry(2, 1).return(2, 1).depth(1).return(1, 1), 3],
     ['return below the bottom', start().return(1, 1).returnLong(1, 1, 0), 2],
-    ['long return that was called later', start().returnLong(1, 1, 103)],
     ['long return with a call time past 2^53', start().record(RECORD_RETURN_LONG, 1, 1, 2n ** 53n)],
     ['unwound without its second word', start().record(RECORD_UNWOUND, 1, 1)],
     ['time without its second word', start().record(RECORD_TIME, 0, 0)],
