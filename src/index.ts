@@ -1,0 +1,12 @@
+// The public API of `fprobe`.
+
+export { EngineError } from './engine.ts';
+export { WasmFormatError } from './errors.ts';
+export type { Filter, FilterPair } from './filter.ts';
+export type { GraphOptions, GraphTracer } from './graph.ts';
+export type { TaskCounts } from './memory.ts';
+export type { FunctionStatistics, Profiler } from './profile.ts';
+export type { WasmOptions } from './target/load.ts';
+export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
+export type { WasmTarget } from './target/wasm.ts';
+export { type ClockName, type InstantiateResult, Tracer, type TracerOptions } from './tracer.ts';

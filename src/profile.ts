@@ -1,0 +1,78 @@
+// The function profiler (spec/fgraph.md §13): a built-in user that counts calls and adds up times per function.
+
+import * as layout from '../assembly/layout.ts';
+import type { Engine } from './engine.ts';
+import { compileFilter, type FilterPair } from './filter.ts';
+import type { Symbols } from './graph.ts';
+import { type ProfileRow, profileText } from './trace/profile-text.ts';
+import type { Users } from './users.ts';
+
+/// What was counted for one function. Times are in units of the tracer's clock: nanoseconds with `mono`.
+export interface FunctionStatistics {
+  readonly site: number;
+  readonly name: string;
+  /// Calls that ended, by returning or otherwise.
+  readonly count: number;
+  readonly total: number;
+  /// `total` without the recorded calls below it.
+  readonly self: number;
+  readonly average: number;
+  /// The longest single call.
+  readonly max: number;
+}
+
+export class Profiler {
+  /// Functions that the filter matched when the profiler started.
+  readonly matched: number;
+  readonly #engine: Engine;
+  readonly #users: Users;
+  readonly #symbols: Symbols;
+  readonly #index: number;
+  #last: FunctionStatistics[] | undefined;
+
+  /// Use `Tracer.startProfile`.
+  constructor(engine: Engine, users: Users, symbols: Symbols, options: FilterPair) {
+    const matches = compileFilter(options);
+    this.#engine = engine;
+    this.#users = users;
+    this.#symbols = symbols;
+    this.#index = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
+    this.matched = users.add(this.#index, matches);
+  }
+
+  /// The functions that were called, those with the largest self time first. After `unregister`: as they were then.
+  rows(): FunctionStatistics[] {
+    return this.#last ?? this.#read();
+  }
+
+  #read(): FunctionStatistics[] {
+    const { memory } = this.#engine;
+    const rows: FunctionStatistics[] = [];
+    for (const target of this.#users.targets) {
+      for (const { id } of target.sites) {
+        const { count, total, self, max } = memory.statistics(this.#index, id);
+        if (count === 0) continue;
+        rows.push({ site: id, name: this.#symbols.symbol(id), count, total, self, average: total / count, max });
+      }
+    }
+    return rows.sort((a, b) => b.self - a.self || b.total - a.total);
+  }
+
+  /// The table as the kernel's `trace_stat/function0` prints it, sorted by time.
+  text(): string {
+    return profileText(this.rows().map(({ name, count, total }): ProfileRow => ({ name, hits: count, time: total })));
+  }
+
+  /// Zeroes all counts.
+  clear(): void {
+    this.#engine.exports.stats_clear(this.#index);
+  }
+
+  /// Stops counting; the counts can still be read.
+  unregister(): void {
+    if (this.#last) return;
+    this.#last = this.#read();
+    this.#users.remove(this.#index);
+    this.#engine.exports.fgraph_unregister(this.#index);
+  }
+}

@@ -1,0 +1,157 @@
+// Bytes in, a running instance and its target out: what `WebAssembly.instantiate` does, with the module instrumented on the way
+// and nothing of that to be seen by the program.
+
+import type { Engine } from '../engine.ts';
+import { WasmFormatError } from '../errors.ts';
+import { RESERVED_PREFIX } from '../instrument/abi.ts';
+import { type InstrumentOptions, instrument } from '../instrument/index.ts';
+import { functionNames } from '../instrument/names.ts';
+import { type ModuleInfo, readModule } from '../instrument/reader.ts';
+import type { NotraceFunction, TargetSite } from './target.ts';
+import { WasmTarget } from './wasm.ts';
+
+export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'only'> {
+  /// Name of the target in lists and messages. Default: the name section's module name, else `wasmN`.
+  readonly name?: string;
+  /// How the target reaches the engine. `attached` is the form there is.
+  readonly link?: 'attached';
+  /// Load a module that cannot be instrumented as it is, with a target of `undefined`, in place of throwing.
+  readonly fallback?: boolean;
+}
+
+/// Number × TARGET_STRIDE is the address of a target's offset 0.
+export const TARGET_STRIDE = 2 ** 32;
+
+/// Modules that came through `compileWasm`, and the bytes that they were made of: a `WebAssembly.Module` does not give them back.
+const bytesOfModule = new WeakMap<WebAssembly.Module, Uint8Array<ArrayBuffer>>();
+
+/// Compiles as `WebAssembly.compile` does and remembers the bytes, so that the module can be given to `instantiateWasm`.
+export async function compileWasm(bytes: BufferSource): Promise<WebAssembly.Module> {
+  const copy = copyBytes(bytes);
+  const module = await WebAssembly.compile(copy);
+  bytesOfModule.set(module, copy);
+  return module;
+}
+
+function copyBytes(source: BufferSource): Uint8Array<ArrayBuffer> {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source.slice(0));
+  if (ArrayBuffer.isView(source)) {
+    return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice() as Uint8Array<ArrayBuffer>;
+  }
+  throw new TypeError(
+    `expected the bytes of a module (ArrayBuffer or view) or a WebAssembly.Module, got ${describe(source)}`,
+  );
+}
+
+const describe = (value: unknown): string =>
+  value === null ? 'null' : typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value;
+
+function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuffer> {
+  if (!(source instanceof WebAssembly.Module)) return copyBytes(source);
+  const bytes = bytesOfModule.get(source);
+  if (bytes) return bytes;
+  throw new TypeError(
+    'a WebAssembly.Module does not give its bytes back: pass the bytes, or compile them with `tracer.compile(bytes)`',
+  );
+}
+
+/// Threads start such a module again and again, each in a place where nobody may be there to call a start function by hand.
+const sharesMemory = (imports: WebAssembly.Imports | undefined): boolean =>
+  typeof SharedArrayBuffer !== 'undefined' &&
+  Object.values(imports ?? {}).some((space) =>
+    Object.values(space).some(
+      (value) => value instanceof WebAssembly.Memory && value.buffer instanceof SharedArrayBuffer,
+    ),
+  );
+
+export interface LoadedWasm {
+  readonly instance: WebAssembly.Instance;
+  /// The original bytes.
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly target: WasmTarget | undefined;
+}
+
+/// `attach` is called with the target before any of the module's code runs, `detach` if its start function fails.
+export async function instantiateWasm(
+  engine: Engine,
+  number: number,
+  source: BufferSource | WebAssembly.Module,
+  imports: WebAssembly.Imports | undefined,
+  options: WasmOptions,
+  attach: (target: WasmTarget) => void,
+  detach: (target: WasmTarget) => void,
+): Promise<LoadedWasm> {
+  const bytes = bytesOf(source);
+  let info: ModuleInfo;
+  let instrumented: ReturnType<typeof instrument>;
+  try {
+    info = readModule(bytes);
+    instrumented = instrument(bytes, {
+      args: options.args,
+      only: options.only,
+      start: sharesMemory(imports) ? 'keep' : 'defer',
+      validate: false, // compiling tells
+    });
+  } catch (error) {
+    if (!(error instanceof WasmFormatError && options.fallback)) throw error;
+    return { instance: (await WebAssembly.instantiate(bytes, imports)).instance, bytes, target: undefined };
+  }
+  const module = await compileInstrumented(instrumented.bytes as Uint8Array<ArrayBuffer>, bytes);
+  const instance = await WebAssembly.instantiate(module, imports);
+
+  const name = functionNames(info);
+  const firstSite = engine.addSites(instrumented.sites.length);
+  const sites = instrumented.sites.map(
+    ({ id, index, offset }): TargetSite => ({
+      id: firstSite + id,
+      ip: number * TARGET_STRIDE + offset,
+      index,
+      name: name(index),
+    }),
+  );
+  for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);
+  const notrace = instrumented.skipped.map(
+    ({ index, reason, why }): NotraceFunction => ({ index, name: name(index), reason: `${reason}: ${why}` }),
+  );
+  const { bytes: _, ...rest } = instrumented;
+  const target = new WasmTarget(engine, instance, rest, {
+    name: options.name ?? `wasm${number}`,
+    number,
+    firstSite,
+    sites,
+    notrace,
+    imports,
+    functions: info.functionTypes.length,
+  });
+  hideAdditions(instance);
+  attach(target);
+  try {
+    target.start();
+  } catch (error) {
+    detach(target);
+    throw error;
+  }
+  return { instance, bytes, target };
+}
+
+/// The error of a module that does not compile is the one that the program would have seen without us.
+async function compileInstrumented(
+  bytes: Uint8Array<ArrayBuffer>,
+  original: Uint8Array<ArrayBuffer>,
+): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    await WebAssembly.compile(original);
+    throw new Error(`the instrumented module does not compile, the original does: ${String(error)}`, { cause: error });
+  }
+}
+
+/// Gives the instance the exports object that it would have without our additions: no prototype, frozen, in the same order.
+function hideAdditions(instance: WebAssembly.Instance): void {
+  const visible: WebAssembly.Exports = Object.create(null);
+  for (const [name, value] of Object.entries(instance.exports)) {
+    if (!name.startsWith(RESERVED_PREFIX)) visible[name] = value;
+  }
+  Object.defineProperty(instance, 'exports', { value: Object.freeze(visible), configurable: true });
+}

@@ -1,0 +1,34 @@
+// What can be traced, behind one contract. A target owns a run of site ids in the engine and the switches in front of
+// them; it knows nothing of who is watching.
+
+/// One patchable function entry of a target.
+export interface TargetSite {
+  /// Engine-wide site id.
+  readonly id: number;
+  /// Address of the site: target number × 2^32 + the target's own offset; below 2^53.
+  readonly ip: number;
+  /// Index of the function in the target's own numbering.
+  readonly index: number;
+  readonly name: string;
+}
+
+/// A function that has no site, and why.
+export interface NotraceFunction {
+  readonly index: number;
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Target {
+  readonly name: string;
+  /// Number of the target within its tracer, from 1.
+  readonly number: number;
+  /// Engine site id of `sites[0]`; the others follow it.
+  readonly firstSite: number;
+  readonly sites: readonly TargetSite[];
+  readonly notrace: readonly NotraceFunction[];
+  /// Opens and closes gates: bit `k & 31` of `words[k >> 5]` is the gate of `sites[k]`. Takes effect at the next call.
+  setGates(words: Uint32Array): void;
+  /// Tells the target that somebody watches some target of the engine, or that nobody does any more.
+  setWatched(watched: boolean): void;
+}

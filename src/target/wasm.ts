@@ -1,0 +1,195 @@
+// The `wasm` target, attached form: an instrumented module whose appended table holds the engine's functions.
+//
+// The invariant that makes the shadow stack right at every instant: whoever leaves a function without returning passes one
+// of three places, and each of them puts the top back.
+//   - the next `leave` of a frame further out: the engine drops what lies above that frame's own
+//   - a landing pad of the module: restores the top that its function saved
+//   - the border to JavaScript: every call from outside runs inside `#root`, whose `finally` sees traps and stack overflow too
+// Calls from outside are told from calls inside by a flag that the module sets right before each inner call of a function
+// that both can reach; `#root` clears what a failed call left of it.
+
+import type { Engine } from '../engine.ts';
+import * as abi from '../instrument/abi.ts';
+import type { Instrumented } from '../instrument/index.ts';
+import { wasmIsActive } from './real-stack.ts';
+import type { NotraceFunction, Target, TargetSite } from './target.ts';
+
+/// `(module (import "" "" (func (param i32) (result i32))) (export "" (func 0)))`: the way to put a JavaScript function into
+/// a table, which takes exported WebAssembly functions only.
+const BRIDGE = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  ...[0x01, 0x06, 0x01, 0x60, 0x01, 0x7f, 0x01, 0x7f],
+  ...[0x02, 0x05, 0x01, 0x00, 0x00, 0x00, 0x00],
+  ...[0x07, 0x04, 0x01, 0x00, 0x00, 0x00],
+);
+let bridgeModule: WebAssembly.Module | undefined;
+
+function bridge(root: (face: number) => number): (...args: never[]) => unknown {
+  bridgeModule ??= new WebAssembly.Module(BRIDGE);
+  return new WebAssembly.Instance(bridgeModule, { '': { '': root } }).exports[''] as (...args: never[]) => unknown;
+}
+
+/// Whether an import suspends its caller (JavaScript promise integration). A JavaScript frame between such an import and the
+/// promising export is not allowed, so these modules are entered without `#root`.
+function suspends(imports: WebAssembly.Imports | undefined): boolean {
+  const { Suspending } = WebAssembly as unknown as { Suspending?: abstract new (...args: never[]) => unknown };
+  if (!Suspending || !imports) return false;
+  return Object.values(imports).some((space) => Object.values(space).some((value) => value instanceof Suspending));
+}
+
+export interface WasmTargetOptions {
+  readonly name: string;
+  readonly number: number;
+  readonly firstSite: number;
+  readonly sites: readonly TargetSite[];
+  readonly notrace: readonly NotraceFunction[];
+  readonly imports?: WebAssembly.Imports;
+  /// Functions of the original module, imports included; higher indices are our additions.
+  readonly functions: number;
+}
+
+export class WasmTarget implements Target {
+  readonly name: string;
+  readonly number: number;
+  readonly firstSite: number;
+  readonly sites: readonly TargetSite[];
+  readonly notrace: readonly NotraceFunction[];
+  /// What the instrumenter returned, less the bytes: offsets, warnings.
+  readonly instrumented: Omit<Instrumented, 'bytes'>;
+  /// How the target reaches the engine.
+  readonly link = 'attached' as const;
+  /// True when calls from outside are not resynchronised, since the module suspends (JavaScript promise integration).
+  readonly suspends: boolean;
+
+  readonly #engine: Engine;
+  readonly #set: (index: number, value: number) => void;
+  readonly #call: ((face: number) => void) | undefined;
+  readonly #start: (() => void) | undefined;
+  readonly #functions: number;
+  readonly #dispatcher: number;
+  readonly #siteOfFunction = new Map<number, TargetSite>();
+  #gates: Uint32Array;
+  #watched = false;
+  #wanted = false;
+  #roots = 0;
+  /// Watching began while WebAssembly was on the stack, in calls that did not come through `#root`.
+  #unrooted = false;
+
+  constructor(
+    engine: Engine,
+    instance: WebAssembly.Instance,
+    instrumented: Omit<Instrumented, 'bytes'>,
+    options: WasmTargetOptions,
+  ) {
+    this.#engine = engine;
+    this.name = options.name;
+    this.number = options.number;
+    this.firstSite = options.firstSite;
+    this.sites = options.sites;
+    this.notrace = options.notrace;
+    this.instrumented = instrumented;
+    this.suspends = suspends(options.imports);
+    this.#gates = new Uint32Array((options.sites.length + 31) >>> 5);
+    const { exports } = instance;
+    this.#set = exports[abi.EXPORT_SET] as (index: number, value: number) => void;
+    this.#call = exports[abi.EXPORT_CALL] as ((face: number) => void) | undefined;
+    this.#start = exports[abi.EXPORT_START] as (() => void) | undefined;
+    this.#functions = options.functions;
+    this.#dispatcher = Number(this.#call?.name ?? -1); // the name of an exported function is its index
+    for (const site of options.sites) this.#siteOfFunction.set(site.index, site);
+    this.#attach(exports[abi.EXPORT_TABLE] as WebAssembly.Table);
+  }
+
+  #attach(table: WebAssembly.Table): void {
+    const engine = this.#engine.exports;
+    table.set(abi.SLOT_ENTER, engine.enter);
+    table.set(abi.SLOT_LEAVE, engine.leave);
+    table.set(abi.SLOT_SAVE, engine.save);
+    table.set(abi.SLOT_RESTORE, engine.restore);
+    table.set(abi.SLOT_ROOT, bridge(this.#root));
+    table.set(abi.SLOT_LEAVE_VALUE, engine.leave_value);
+    table.set(abi.SLOT_WORD, engine.word);
+    for (let n = 1; n <= abi.ENTER_WORDS_MAX; n++) {
+      table.set(abi.SLOT_ENTER_WORDS + n - 1, engine[`enter_${n}` as 'enter_1']);
+    }
+    this.#set(abi.GLOBAL_BASE, this.firstSite);
+  }
+
+  /// Runs the module's start function, if it was deferred until somebody could watch it.
+  start(): void {
+    if (!this.#start) return;
+    const { exports } = this.#engine;
+    const mark = exports.save();
+    let returned = false;
+    try {
+      this.#start();
+      returned = true;
+    } finally {
+      if (!returned) this.#putBack(mark);
+    }
+  }
+
+  /// The site of a function by its index in the module, undefined for a function that has none.
+  siteOfFunction(index: number): TargetSite | undefined {
+    return this.#siteOfFunction.get(index);
+  }
+
+  /// Whether the instrumenter added the function of this index.
+  isAppended(index: number): boolean {
+    return index >= this.#functions;
+  }
+
+  /// Whether it is the function that `#root` calls faces through.
+  isDispatcher(index: number): boolean {
+    return index === this.#dispatcher;
+  }
+
+  setGates(words: Uint32Array): void {
+    for (let i = 0; i < this.#gates.length; i++) {
+      if (words[i] === this.#gates[i]) continue;
+      this.#gates[i] = words[i];
+      this.#set(abi.GLOBAL_GATES + i, words[i] | 0);
+    }
+  }
+
+  setWatched(watched: boolean): void {
+    this.#wanted = watched;
+    // Frames in flight still need their landing pads and roots: the outermost root switches off when it is left.
+    if (watched === this.#watched || (!watched && this.#roots > 0)) return;
+    if (watched) {
+      this.#unrooted = wasmIsActive(false);
+      this.#set(abi.GLOBAL_VIA, 0);
+    }
+    this.#set(abi.GLOBAL_ANY, watched ? 1 : 0);
+    this.#watched = watched;
+  }
+
+  /// Carries out a call from outside. Returns 1 when it did, 0 when the caller has to go on by itself.
+  readonly #root = (face: number): number => {
+    if (this.suspends) return 0;
+    const { memory, exports } = this.#engine;
+    if (this.#unrooted && this.#roots === 0 && !wasmIsActive(true)) {
+      // The calls that were under way when watching began are over, perhaps without having returned.
+      exports.restore(memory.stackBottom());
+      this.#unrooted = false;
+    }
+    const mark = exports.save();
+    let returned = false;
+    this.#roots++;
+    try {
+      this.#call!(face);
+      returned = true;
+      return 1;
+    } finally {
+      this.#roots--;
+      if (!returned) this.#putBack(mark);
+      if (!this.#wanted && this.#roots === 0) this.setWatched(false);
+    }
+  };
+
+  /// After a throw or a trap: nobody is on the way into a face any more, and the frames above `mark` are gone.
+  #putBack(mark: number): void {
+    this.#set(abi.GLOBAL_VIA, 0);
+    this.#engine.exports.restore(mark);
+  }
+}

@@ -1,0 +1,140 @@
+// The API: a tracer owns an engine, the targets that were given to it, and the users that watch them. Nothing here runs
+// between a function's entry and its body.
+
+import * as layout from '../assembly/layout.ts';
+import { type Engine, instantiateEngine, loadEngine } from './engine.ts';
+import type { FilterPair } from './filter.ts';
+import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
+import type { TaskCounts } from './memory.ts';
+import { Profiler } from './profile.ts';
+import { compileWasm, instantiateWasm, type WasmOptions } from './target/load.ts';
+import type { Target, TargetSite } from './target/target.ts';
+import type { WasmTarget } from './target/wasm.ts';
+import { Users } from './users.ts';
+
+/// `counter` counts events and costs nothing; `mono` is the host's monotonic clock in nanoseconds, about 50 ns a reading.
+export type ClockName = 'counter' | 'mono';
+
+export interface TracerOptions {
+  /// Where times come from. Default `mono`.
+  readonly clock?: ClockName;
+  /// Size of the shadow stack in words of 8 bytes, 64 to 16777216. A recorded activation takes 6, more with several users; deeper
+  /// calls are counted as overrun and not recorded. Default 131072 (1 MiB, some 21,800 activations).
+  readonly stackWords?: number;
+  /// The engine's bytes, for hosts that cannot read `build/fprobe.wasm` themselves.
+  readonly engine?: BufferSource;
+}
+
+const DEFAULT_STACK_WORDS = 1 << 17;
+
+export interface InstantiateResult {
+  readonly instance: WebAssembly.Instance;
+  /// The original module, as `WebAssembly.instantiate` would have returned it; compiled when it is asked for.
+  readonly module: WebAssembly.Module;
+  /// What can be traced in it; undefined when it was loaded uninstrumented.
+  readonly target: WasmTarget | undefined;
+}
+
+export class Tracer {
+  readonly #engine: Engine;
+  readonly #users: Users;
+  /// By engine site id.
+  readonly #sites: TargetSite[] = [];
+  readonly #siteOfIp = new Map<number, TargetSite>();
+  readonly #symbols: Symbols;
+  #targets = 0;
+
+  private constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#users = new Users(engine);
+    this.#symbols = {
+      symbol: (site) => this.#sites[site]?.name ?? `0x${site.toString(16).padStart(8, '0')}`,
+      comm: () => '<...>',
+    };
+  }
+
+  /// Starts an engine. Throws RangeError for an option out of its range.
+  static async create(options: TracerOptions = {}): Promise<Tracer> {
+    const { clock = 'mono', stackWords = DEFAULT_STACK_WORDS } = options;
+    if (clock !== 'mono' && clock !== 'counter')
+      throw new RangeError(`clock is '${clock}', expected 'mono' or 'counter'`);
+    const engine = await (options.engine ? instantiateEngine(options.engine) : loadEngine());
+    const { exports } = engine;
+    exports.clock_set(clock === 'mono' ? layout.CLOCK_MONO : layout.CLOCK_COUNTER);
+    exports.task_switch(engine.createTask(stackWords));
+    return new Tracer(engine);
+  }
+
+  /// Everything that can be traced so far.
+  get targets(): ReadonlySet<Target> {
+    return this.#users.targets;
+  }
+
+  /// What happened on the current task so far.
+  counts(): TaskCounts {
+    return this.#engine.memory.counts();
+  }
+
+  /// The sites of the frames on the current task's shadow stack, innermost first; empty when nothing that is traced runs.
+  frames(): TargetSite[] {
+    return Array.from(this.#engine.memory.frames(), (ip) => this.#siteOfIp.get(ip)!);
+  }
+
+  /// Compiles a module and remembers its bytes, so that `instantiate` can take the module in their place.
+  compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+    return compileWasm(bytes);
+  }
+
+  /// Instruments and instantiates a WebAssembly program, with the arguments of `WebAssembly.instantiate`. Users that are
+  /// registered already watch it from its first instruction, the start function included.
+  ///
+  /// Throws `WasmFormatError` for bytes that are not a module (unless `fallback`), and whatever `WebAssembly.instantiate` throws.
+  async instantiate(
+    source: BufferSource | WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+    options: WasmOptions = {},
+  ): Promise<InstantiateResult> {
+    const number = ++this.#targets;
+    const attach = (target: WasmTarget) => {
+      for (const site of target.sites) {
+        this.#sites[site.id] = site;
+        this.#siteOfIp.set(site.ip, site);
+      }
+      this.#users.addTarget(target);
+    };
+    const detach = (target: WasmTarget) => this.#users.removeTarget(target);
+    const { instance, bytes, target } = await instantiateWasm(
+      this.#engine,
+      number,
+      source,
+      imports,
+      options,
+      attach,
+      detach,
+    );
+    let module = source instanceof WebAssembly.Module ? source : undefined;
+    return {
+      instance,
+      target,
+      get module() {
+        module ??= new WebAssembly.Module(bytes);
+        return module;
+      },
+    };
+  }
+
+  /// Closes all gates of a target for good; it runs on, untraced. What was recorded of it stays readable.
+  detach(target: Target): void {
+    this.#users.removeTarget(target);
+  }
+
+  /// Starts the function_graph tracer on the functions of the filter, now and in targets to come.
+  startGraph(options: GraphOptions = {}): GraphTracer {
+    return new GraphTracer(this.#engine, this.#users, this.#symbols, options);
+  }
+
+  /// Starts the function profiler on the functions of the filter, now and in targets to come.
+  startProfile(options: FilterPair = {}): Profiler {
+    return new Profiler(this.#engine, this.#users, this.#symbols, options);
+  }
+}
