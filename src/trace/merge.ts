@@ -41,8 +41,13 @@ export class Merge {
 
   /// Fills cpu, pid and all that a batch carries into `event`; false at the end.
   next(event: TraceEvent): boolean {
-    let cursor = this.#entry === null ? null : this.#leaf(this.#entry);
-    if (cursor === null) cursor = this.#earliest(-1);
+    let cursor: Cursor | null = null;
+    if (this.#cursors.length === 1) {
+      cursor = fill(this.#cursors[0]) ? this.#cursors[0] : null; // by far the most frequent case needs no search
+    } else {
+      if (this.#entry !== null) cursor = this.#leaf(this.#entry);
+      if (cursor === null) cursor = this.#earliest(-1);
+    }
     if (cursor === null) return false;
 
     const { source } = cursor;
