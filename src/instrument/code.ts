@@ -1,0 +1,169 @@
+// All bodies: which of them get a gate, what becomes of those that cannot have one, and the code section they make.
+
+import type { Additions } from './additions.ts';
+import { ByteWriter } from './byte-writer.ts';
+import type { FacePlan } from './faces.ts';
+import type { Site, Skipped } from './marker.ts';
+import { RunList } from './offset-map.ts';
+import { type ModuleInfo, SECTION_CODE, signature } from './reader.ts';
+import { type BodyOptions, BodyRewriter, CATCHES, NO_SITE } from './rewriter.ts';
+import { typeName } from './types.ts';
+import type { Extension } from './writer.ts';
+
+// What V8 accepts; other engines accept as much or more.
+const LOCALS_MAX = 50_000;
+export const BODY_MAX = 7_654_321;
+
+// What a gate adds to a body, about; only used to guess sizes.
+const GATE_BYTES = 44;
+
+/// What is wanted, by defined function.
+export interface CodeOptions {
+  /// 1: a gate.
+  readonly wanted: Uint8Array;
+  /// 1: copied as it is, because it is too large or would be.
+  readonly raw: Uint8Array;
+  readonly args: boolean;
+  readonly names: TypeNames;
+}
+
+export interface Code {
+  readonly section: Extension;
+  /// Where bodies went, as offsets into the section's entries.
+  readonly runs: RunList;
+  readonly sites: readonly Site[];
+  readonly skipped: readonly Skipped[];
+  /// Functions with landing pads.
+  readonly catching: number;
+  /// A body mentions an exported function that nothing else mentions.
+  readonly mentionsExports: boolean;
+  /// Bodies (by defined function) that outgrew the limit: they have to be copied as they are.
+  readonly outgrown: readonly number[];
+}
+
+/// Names of a function's types, made once for each type.
+export class TypeNames {
+  readonly #module: ModuleInfo;
+  readonly #known: { readonly params: readonly string[]; readonly results: readonly string[] }[] = [];
+
+  constructor(module: ModuleInfo) {
+    this.#module = module;
+  }
+
+  of(index: number): { readonly params: readonly string[]; readonly results: readonly string[] } {
+    const type = this.#module.functionTypes[index]!;
+    const { params, results } = signature(this.#module, index);
+    this.#known[type] ??= { params: params.map(typeName), results: results.map(typeName) };
+    return this.#known[type];
+  }
+}
+
+export function rewriteCode(module: ModuleInfo, additions: Additions, plan: FacePlan, options: CodeOptions): Code {
+  return new CodeWriter(module, additions, plan, options).write();
+}
+
+class CodeWriter {
+  readonly #module: ModuleInfo;
+  readonly #additions: Additions;
+  readonly #options: CodeOptions;
+  readonly #out: ByteWriter;
+  readonly #runs: RunList;
+  readonly #rewriter: BodyRewriter;
+  readonly #sites: Site[] = [];
+  readonly #skipped: Skipped[] = [];
+  readonly #outgrown: number[] = [];
+  #catching = 0;
+
+  constructor(module: ModuleInfo, additions: Additions, plan: FacePlan, options: CodeOptions) {
+    this.#module = module;
+    this.#additions = additions;
+    this.#options = options;
+    const bodies = module.bodySizes.length;
+    const section = module.sections.find(({ id }) => id === SECTION_CODE);
+    const size = section === undefined ? 0 : section.end - section.start;
+    this.#out = new ByteWriter(size + (size >>> 5) + (bodies + 16) * GATE_BYTES);
+    this.#runs = new RunList(bodies * 3 + 64);
+    this.#rewriter = new BodyRewriter(module, additions, plan, this.#out, this.#runs);
+  }
+
+  write(): Code {
+    const bodies = this.#module.bodySizes.length;
+    for (let i = 0; i < bodies; i++) {
+      if (this.#options.raw[i] === 1) this.#copy(i);
+      else this.#rewrite(i);
+    }
+    for (const { body } of this.#additions.functions) {
+      const scratch = new ByteWriter();
+      body(scratch);
+      this.#out.u32(scratch.length);
+      this.#out.append(scratch);
+    }
+    return {
+      section: { count: bodies + this.#additions.functions.length, bytes: this.#out },
+      runs: this.#runs,
+      sites: this.#sites,
+      skipped: this.#skipped,
+      catching: this.#catching,
+      mentionsExports: this.#rewriter.mentionsExports,
+      outgrown: this.#outgrown,
+    };
+  }
+
+  #skip(defined: number, why: string): void {
+    const { importedFunctions, bodyOffsets, bodySizes } = this.#module;
+    const place = { index: importedFunctions + defined, offset: bodyOffsets[defined]!, size: bodySizes[defined]! };
+    this.#skipped.push({ reason: 'limit', ...place, why });
+  }
+
+  #copy(defined: number): void {
+    const { bytes, bodyOffsets, bodySizes } = this.#module;
+    const from = bodyOffsets[defined]!;
+    const size = bodySizes[defined]!;
+    this.#out.u32(size);
+    this.#runs.add(from, this.#out.length);
+    this.#out.copy(bytes, from, from + size);
+    this.#skip(defined, `its body would be larger than ${BODY_MAX} bytes`);
+  }
+
+  #rewrite(defined: number): void {
+    const { importedFunctions, bodyOffsets, bodySizes } = this.#module;
+    const rewriter = this.#rewriter;
+    const out = this.#out;
+    const index = importedFunctions + defined;
+    const size = bodySizes[defined]!;
+    const start = out.length;
+    const firstRun = this.#runs.length;
+    const sizeGuess = size + GATE_BYTES;
+
+    const locals = rewriter.readLocals(defined);
+    const fits = (form: BodyOptions) => locals + rewriter.addedLocals(form) <= LOCALS_MAX;
+    let form: BodyOptions = { site: NO_SITE, args: this.#options.args, catches: false };
+    const roomToCatch = fits({ ...form, catches: true });
+    if (this.#options.wanted[defined] === 1) form = this.#withGate(form, defined, locals, fits);
+
+    let at = out.openSize(sizeGuess);
+    if (rewriter.rewrite(index, form, roomToCatch) === CATCHES) {
+      // Its beginning would have been different, so it begins again.
+      out.length = start;
+      this.#runs.length = firstRun;
+      this.#catching++;
+      form = { ...form, catches: true };
+      if (form.site !== NO_SITE) form = this.#withGate(form, defined, locals, fits);
+      at = out.openSize(sizeGuess);
+      rewriter.rewrite(index, form, false);
+    }
+    const moved = out.closeSize(at, sizeGuess);
+    if (moved !== 0) this.#runs.shift(firstRun, moved);
+    if (out.length - at > BODY_MAX) this.#outgrown.push(defined);
+    if (form.site === NO_SITE) return;
+    this.#sites.push({ id: form.site, index, offset: bodyOffsets[defined]!, size, ...this.#options.names.of(index) });
+  }
+
+  /// The form with a gate if there is room for its locals; otherwise the function is skipped.
+  #withGate(form: BodyOptions, defined: number, locals: number, fits: (form: BodyOptions) => boolean): BodyOptions {
+    const gated = { ...form, site: this.#sites.length };
+    if (fits(gated)) return gated;
+    this.#skip(defined, `it has ${locals} locals, ${LOCALS_MAX} are allowed`);
+    return { ...form, site: NO_SITE };
+  }
+}
