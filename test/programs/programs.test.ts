@@ -10,7 +10,7 @@ const PROOFS: Record<string, RegExp> = {
   'sqlite-official': /query 4: 1 rows \w+ \[\[112,9232,.*query 12: 1 rows \w+ \[\["ok"\]\].*the host refuses 1$/s,
   quickjs: /^fib 50172$.*^overflow InternalError stack overflow/ms,
   'tree-sitter': /^depth 29.*"function_declaration".*^QueryError: /ms,
-  tiktoken: /^(\d+ tokens \w+ true\n){24}single 15339 .*^special 64,100257,65$/ms,
+  tiktoken: /^(\d+ tokens \w+ true\n){48}single 15339 .*^special 64,100257,65$/ms,
   lua: /^fib 33825$.*^caught code 266$.*^host false Error: refused politely$/ms,
   'web-ifc': /^300 walls .*, 7800 triangles .*^integer out of range: threw \[object WebAssembly.Exception\]/ms,
   wabt: /^assembled .*expected \[i32\] but got \[i64\]/ms,

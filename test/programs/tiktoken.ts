@@ -20,7 +20,7 @@ export const tiktoken: Program = {
     return {
       run(scale = 1) {
         const lines: string[] = [];
-        for (let round = 0; round < 24 * scale; round++) {
+        for (let round = 0; round < 48 * scale; round++) {
           const text = source.slice((round * 331) % 2000);
           const tokens = encoder.encode(text);
           const back = new TextDecoder().decode(encoder.decode(tokens));

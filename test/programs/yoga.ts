@@ -49,7 +49,7 @@ function layOut(yoga: Yoga, scale: number): string {
     return node;
   };
   const lines: string[] = [];
-  for (let round = 0; round < 4 * scale; round++) {
+  for (let round = 0; round < 8 * scale; round++) {
     const root = build(4);
     for (const width of [320, 800]) {
       root.calculateLayout(width, undefined, 1 + (round % 2));
