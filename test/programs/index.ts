@@ -40,5 +40,5 @@ export const programs: readonly Program[] = [
   sha256,
 ];
 
-/// Those that make some 40 or more calls a microsecond when nobody watches, so that a price per call shows.
+/// Those with the most calls for their run time: on them a price per call shows first.
 export const callHeavy: readonly Program[] = [yoga, wabt, quickjs, tiktoken, lua, sqlite, zstd, box2d];
