@@ -7,6 +7,7 @@ import { RESERVED_PREFIX } from '../instrument/abi.ts';
 import { type InstrumentOptions, instrument } from '../instrument/index.ts';
 import { functionNames } from '../instrument/names.ts';
 import { type ModuleInfo, readModule } from '../instrument/reader.ts';
+import { wrapImports } from './imports.ts';
 import type { NotraceFunction, TargetSite } from './target.ts';
 import { WasmTarget } from './wasm.ts';
 
@@ -97,7 +98,12 @@ export async function instantiateWasm(
     return { instance: (await WebAssembly.instantiate(bytes, imports)).instance, bytes, target: undefined };
   }
   const module = await compileInstrumented(instrumented.bytes as Uint8Array<ArrayBuffer>, bytes);
-  const instance = await WebAssembly.instantiate(module, imports);
+  let target: WasmTarget | undefined;
+  const clearVia = () => target?.clearVia();
+  const instance = await WebAssembly.instantiate(
+    module,
+    wrapImports(imports, info, instrumented.importsByReference, clearVia),
+  );
 
   const name = functionNames(info);
   const firstSite = engine.addSites(instrumented.sites.length);
@@ -114,7 +120,7 @@ export async function instantiateWasm(
     ({ index, reason, why }): NotraceFunction => ({ index, name: name(index), reason: `${reason}: ${why}` }),
   );
   const { bytes: _, ...rest } = instrumented;
-  const target = new WasmTarget(engine, instance, rest, {
+  target = new WasmTarget(engine, instance, rest, {
     name: options.name ?? `wasm${number}`,
     number,
     firstSite,

@@ -134,6 +134,11 @@ export class WasmTarget implements Target {
     return this.#siteOfFunction.get(index);
   }
 
+  /// Code from outside begins to run in the middle of a call from inside.
+  clearVia(): void {
+    if (this.#watched) this.#set(abi.GLOBAL_VIA, 0);
+  }
+
   /// Whether the instrumenter added the function of this index.
   isAppended(index: number): boolean {
     return index >= this.#functions;
