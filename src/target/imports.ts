@@ -1,4 +1,8 @@
-// The one kind of import that has to be wrapped: a JavaScript function that the module can call through a reference. Such a call
+// The imports on their way to the engine. A program can tell when, how often and in what order its imports are read: by
+// getters, or by proxies (emscripten's dynamic linking makes up whatever is asked for). So nobody looks at them but the
+// engine, through the proxies below: each once, when it links.
+//
+// One kind of import has to be wrapped: a JavaScript function that the module can call through a reference. Such a call
 // sets the flag that tells calls from inside, and no code of the module runs before the import to take it back.
 
 import type { ModuleInfo } from '../instrument/index.ts';
@@ -17,26 +21,48 @@ function isExportedFunction(fn: (...args: never[]) => unknown): boolean {
   }
 }
 
-/// `imports` with every import of `indices` (function indices) that is a JavaScript function replaced by one that calls
-/// `before` first. All else is found where it was.
-export function wrapImports(
+const isObject = (value: unknown): value is object =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function';
+
+export interface ImportOptions {
+  /// Imported functions (by index) that calls through a reference can reach.
+  readonly byReference: readonly number[];
+  /// Called before each call of such a function, if it is JavaScript's.
+  readonly before: () => void;
+  /// Called with every import that is read.
+  readonly seen: (value: unknown) => void;
+}
+
+/// What to instantiate `module` with in place of `imports`. Errors are those of `imports`.
+export function readThrough(
   imports: WebAssembly.Imports | undefined,
   module: ModuleInfo,
-  indices: readonly number[],
-  before: () => void,
+  { byReference, before, seen }: ImportOptions,
 ): WebAssembly.Imports | undefined {
-  if (!imports || indices.length === 0) return imports;
-  const wrapped: WebAssembly.Imports = Object.create(imports);
+  if (!isObject(imports)) return imports;
+  const wanted = new Set(byReference);
+  const wrapped = new Set<string>();
+  const key = (from: string, name: string): string => JSON.stringify([from, name]);
   for (const { kind, index, module: from, name } of module.imports) {
-    if (kind !== 'function' || !indices.includes(index)) continue;
-    const fn: unknown = imports[from]?.[name];
-    if (typeof fn !== 'function' || isExportedFunction(fn as never)) continue;
-    if (!Object.hasOwn(wrapped, from)) Object.defineProperty(wrapped, from, { value: Object.create(imports[from]) });
-    const replacement = (...args: unknown[]): unknown => {
-      before();
-      return Reflect.apply(fn, undefined, args);
-    };
-    Object.defineProperty(wrapped[from], name, { value: replacement });
+    if (kind === 'function' && wanted.has(index)) wrapped.add(key(from, name));
   }
-  return wrapped;
+  const read = (from: string, name: string, value: unknown): unknown => {
+    seen(value);
+    if (typeof value !== 'function' || !wrapped.has(key(from, name)) || isExportedFunction(value as never))
+      return value;
+    return (...args: unknown[]): unknown => {
+      before();
+      return Reflect.apply(value, undefined, args);
+    };
+  };
+  // The proxies' own targets are empty: one around a frozen object would not be allowed to answer with anything else.
+  return new Proxy<WebAssembly.Imports>(Object.create(null), {
+    get(_, from: string) {
+      const space: unknown = imports[from];
+      if (!isObject(space)) return space;
+      return new Proxy(Object.create(null), {
+        get: (_, name: string) => read(from, name, (space as Record<string, unknown>)[name]),
+      });
+    },
+  });
 }

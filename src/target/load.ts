@@ -7,7 +7,7 @@ import { RESERVED_PREFIX } from '../instrument/abi.ts';
 import { type InstrumentOptions, instrument } from '../instrument/index.ts';
 import { functionNames } from '../instrument/names.ts';
 import { type ModuleInfo, readModule } from '../instrument/reader.ts';
-import { wrapImports } from './imports.ts';
+import { readThrough } from './imports.ts';
 import type { NotraceFunction, TargetSite } from './target.ts';
 import { WasmTarget } from './wasm.ts';
 
@@ -56,15 +56,6 @@ function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuf
   );
 }
 
-/// Threads start such a module again and again, each in a place where nobody may be there to call a start function by hand.
-const sharesMemory = (imports: WebAssembly.Imports | undefined): boolean =>
-  typeof SharedArrayBuffer !== 'undefined' &&
-  Object.values(imports ?? {}).some((space) =>
-    Object.values(space).some(
-      (value) => value instanceof WebAssembly.Memory && value.buffer instanceof SharedArrayBuffer,
-    ),
-  );
-
 export interface LoadedWasm {
   readonly instance: WebAssembly.Instance;
   /// The original bytes.
@@ -90,7 +81,7 @@ export async function instantiateWasm(
     instrumented = instrument(bytes, {
       args: options.args,
       only: options.only,
-      start: sharesMemory(imports) ? 'keep' : 'defer',
+      start: 'defer',
       validate: false, // compiling tells
     });
   } catch (error) {
@@ -98,11 +89,18 @@ export async function instantiateWasm(
     return { instance: (await WebAssembly.instantiate(bytes, imports)).instance, bytes, target: undefined };
   }
   const module = await compileInstrumented(instrumented.bytes as Uint8Array<ArrayBuffer>, bytes);
+  const { Suspending } = WebAssembly as unknown as { Suspending?: abstract new (...args: never[]) => unknown };
   let target: WasmTarget | undefined;
-  const clearVia = () => target?.clearVia();
+  let suspends = false;
   const instance = await WebAssembly.instantiate(
     module,
-    wrapImports(imports, info, instrumented.importsByReference, clearVia),
+    readThrough(imports, info, {
+      byReference: instrumented.importsByReference,
+      before: () => target?.clearVia(),
+      seen(value) {
+        if (Suspending && value instanceof Suspending) suspends = true;
+      },
+    }),
   );
 
   const name = functionNames(info);
@@ -126,7 +124,7 @@ export async function instantiateWasm(
     firstSite,
     sites,
     notrace,
-    imports,
+    suspends,
     functions: info.functionTypes.length,
   });
   hideAdditions(instance);

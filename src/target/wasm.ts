@@ -29,21 +29,15 @@ function bridge(root: (face: number) => number): (...args: never[]) => unknown {
   return new WebAssembly.Instance(bridgeModule, { '': { '': root } }).exports[''] as (...args: never[]) => unknown;
 }
 
-/// Whether an import suspends its caller (JavaScript promise integration). A JavaScript frame between such an import and the
-/// promising export is not allowed, so these modules are entered without `#root`.
-function suspends(imports: WebAssembly.Imports | undefined): boolean {
-  const { Suspending } = WebAssembly as unknown as { Suspending?: abstract new (...args: never[]) => unknown };
-  if (!Suspending || !imports) return false;
-  return Object.values(imports).some((space) => Object.values(space).some((value) => value instanceof Suspending));
-}
-
 export interface WasmTargetOptions {
   readonly name: string;
   readonly number: number;
   readonly firstSite: number;
   readonly sites: readonly TargetSite[];
   readonly notrace: readonly NotraceFunction[];
-  readonly imports?: WebAssembly.Imports;
+  /// Whether an import suspends its caller (JavaScript promise integration). A JavaScript frame between such an import and the
+  /// promising export is not allowed, so these modules are entered without `#root`.
+  readonly suspends: boolean;
   /// Functions of the original module, imports included; higher indices are our additions.
   readonly functions: number;
 }
@@ -88,7 +82,7 @@ export class WasmTarget implements Target {
     this.sites = options.sites;
     this.notrace = options.notrace;
     this.instrumented = instrumented;
-    this.suspends = suspends(options.imports);
+    this.suspends = options.suspends;
     this.#gates = new Uint32Array((options.sites.length + 31) >>> 5);
     const { exports } = instance;
     this.#set = exports[abi.EXPORT_SET] as (index: number, value: number) => void;
