@@ -7,8 +7,8 @@
 // A site that only this user wants, and a frame that only this user accepted, then take the functions below. Anything else
 // leaves direct mode first (`direct_sync`) and takes the general path of fgraph.ts, which enters it again when it may.
 //
-// Since every event of the task is recorded, the place of a record says which event it is. Four words stand still in direct
-// mode and are brought up to date by `direct_sync`:
+// Since every event of the task is recorded, the place of a record says which event it is (TASK_DIRECT_TIME follows when a
+// record takes two words). Four words stand still in direct mode and are brought up to date by `direct_sync`:
 //
 //   ABI_COUNTER     = TASK_DIRECT_TIME + (RING_WRITE >> 3) - 1
 //   RING_TIME       = ABI_COUNTER             so the time between two records is always 1
@@ -23,7 +23,7 @@ import {
   ABI_CLOCK, ABI_COUNTER, ABI_DEAD, ABI_LOOPED, ABI_SITE_COUNT, ABI_SITES, CLOCK_COUNTER, FGRAPH_DATA_INDEX_SHIFT,
   FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_BITMAP, FGRAPH_TYPE_DATA, FGRAPH_TYPE_SHIFT,
   FRAME_BITMAP, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT,
-  RECORD_RETURN, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH, RING_OLD, RING_ON, RING_PAGE_SIZE, RING_TIME, RING_WRITE,
+  RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH, RING_EXTRA, RING_OLD, RING_ON, RING_PAGE_SIZE, RING_TIME, RING_WRITE,
   SITE_IP, SITE_SHIFT, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_DIRECT, TASK_DIRECT_HEADER, TASK_DIRECT_RETURNS,
   TASK_DIRECT_RING, TASK_DIRECT_TIME, TASK_LIMIT, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_TOP, WORD_SIZE,
 } from './layout';
@@ -64,9 +64,11 @@ export class Direct {
     return base;
   }
 
-  /// Leaves the frame `cookie` on `task` directly. False: nothing changed, the general path has to do it.
+  /// Leaves the frame `cookie` on `task` directly. False: nothing changed, `direct_leave_long` or the general path has to do
+  /// it.
   @inline static leave(task: u32, cookie: u32): bool {
     if (cookie != load<u32>(task, TASK_BASE)) return false;
+    // The null frame passes so far; where its bitmap word would be lies ABI_HEAP, a multiple of 16, which no BITMAP is.
     if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_DIRECT)) return false;
     const ring = load<u32>(task, TASK_DIRECT_RING);
     if (cookie < load<u32>(ring, RING_OLD)) return false;
@@ -79,6 +81,26 @@ export class Direct {
     store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
     return true;
   }
+}
+
+/// Leaves the frame `cookie` like `Direct.leave`, when its entry may be on another page. False: nothing changed.
+export function direct_leave_long(task: u32, cookie: u32): bool {
+  if (cookie != load<u32>(task, TASK_BASE)) return false;
+  if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_DIRECT)) return false;
+  const ring = load<u32>(task, TASK_DIRECT_RING);
+  const at = load<u32>(ring, RING_WRITE);
+  // No room at all is a multiple of the page size, room for one word is one word less.
+  if (((at + RECORD_SIZE) & (RING_PAGE_SIZE - 1)) <= <u32>RECORD_SIZE) return false;
+
+  store<u64>(at, DIRECT_DELTA | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN_LONG));
+  store<u64>(at, load<u64>(cookie, FRAME_DATA), RECORD_SIZE);
+  store<u32>(ring, at + 2 * RECORD_SIZE, RING_WRITE);
+  store<u32>(ring, load<u32>(ring, RING_EXTRA) + 1, RING_EXTRA);
+  store<u32>(ring, cookie, RING_OLD);
+  store<u64>(task, load<u64>(task, TASK_DIRECT_TIME) - 1, TASK_DIRECT_TIME);
+  store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
+  store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
+  return true;
 }
 
 /// Enters direct mode for user `index`, who alone made the last event of `task`, if that event is in `ring`.

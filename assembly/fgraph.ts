@@ -3,28 +3,31 @@
 //
 // A handler, and the clock import, run outside of the engine. Before they return they may have called any export: entered and
 // left functions, unregistered this or another user, added sites, switched the task, or put the stack back below the
-// very frame in hand. So after each call out, in this order: frames left above ours are unwound; the lock says whether ours
-// is still there (if not, whoever took it has popped our frame); users and bitmap are read again from memory.
+// very frame in hand. So after each call out: the lock says whether our frame is still there (if not, whoever took the lock
+// has popped it, and all is his now); frames left above ours are unwound; users and bitmap are read again from memory. As
+// long as we have the lock our task is not in direct mode, but another may have become the current one.
 //
 // A return handler's bit is cleared before it runs: if it traps, the frame is unwound later, and nobody is told twice.
 
 import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
-import { direct_arm, direct_sync } from './direct';
+import { direct_arm } from './direct';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FREGS_IP, GOPS_ENTRY, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FREGS_IP, GOPS_ENTRY, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX,
   LOCK_INDEX_NONE, RECORD_RETURN, RECORD_UNWOUND, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY,
   TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import { fregs_of } from './fregs';
 import {
-  lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_unlock, recursion_works_on,
+  lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
+  recursion_unlock, recursion_works_on,
 } from './recursion';
 import {
   frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_set_bitmap, frame_site,
 } from './shadow-stack';
 import { site_address, site_exists } from './site';
+import { current, sync } from './task';
 import { graph_entry, graph_exit } from './tracer/graph';
 import { profile_entry, profile_exit } from './tracer/profile';
 
@@ -45,79 +48,102 @@ function isSingle(users: u32): bool {
   return users != 0 && !(users & (users - 1));
 }
 
-/// Calls a handler of user `index`: of the entry or of the return.
-function callOut(handler: u32, index: u32, site: u32, base: u32, fregs: u32): i32 {
+/// Whether telling `users` of an event runs anything outside of the engine. Only then is the lock needed: the built-in users
+/// cannot be interrupted.
+function callsOut(users: u32, mono: bool): bool {
+  return <bool>(users & load<u32>(0, ABI_CALLING_MASK)) || (mono && anyTimed(users));
+}
+
+/// Calls the handler of user `index` that stands at `which` of its record, GOPS_ENTRY or GOPS_RETURN.
+function callHandler(task: u32, lock: u32, index: u32, which: u32, site: u32, base: u32): i32 {
+  const handler = load<u32>(gops_address(index) + which);
+  const fregs = fregs_of(task, lock);
+  store<u64>(fregs, frame_func(base), FREGS_IP);
   return gops_kind(index) == GOPS_WASM
     ? call_indirect<i32>(handler, index, site, base, fregs)
     : hostCall(handler, index, site, base, fregs);
 }
 
+/// After a call out: unwinds what was left on the stack from `from` on. False: the lock is gone, and with it our frame.
+function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
+  sync(); // of the task that is current now
+  if (!recursion_mine(task, lock, serial)) return false;
+  fgraph_unwind(task, from);
+  return recursion_mine(task, lock, serial);
+}
+
 /// An activation of `site` begins. Returns the base of its frame, or 0: refused, nothing changed but perhaps the overrun.
 export function fgraph_enter(task: u32, site: u32): u32 {
-  direct_sync(task);
+  sync();
   if (!site_exists(site) || load<u32>(task, TASK_PAUSE)) return 0;
   let users = siteUsers(site);
   if (!users) return 0;
-  const start = load<u32>(task, TASK_TOP);
-  const lock = recursion_lock(task, start);
-  if (!lock) return 0;
-  const serial = lock_serial(lock);
   const mono = clock_is_mono();
+  const start = load<u32>(task, TASK_TOP);
+  let lock: u32 = 0;
+  let serial: u32 = 0;
   let time: u64 = 0;
-  if (mono && anyTimed(users)) {
-    time = clock_mono();
-    fgraph_unwind(task, start);
-    if (!recursion_mine(task, lock, serial)) return 0;
-    users = siteUsers(site);
+  if (callsOut(users, mono)) {
+    lock = recursion_lock(task, start);
+    if (!lock) return 0;
+    serial = lock_serial(lock);
+    if (mono && anyTimed(users)) {
+      time = clock_mono();
+      if (!settle(task, start, lock, serial)) return 0;
+      users = siteUsers(site);
+    }
+  } else if (recursion_next(task) < 0) {
+    return 0;
   }
 
   const parent = load<u32>(task, TASK_BASE);
   const base = frame_push(task, site, frame_func(parent), load<u64>(site_address(site), SITE_IP), parent);
   if (!base) {
-    recursion_unlock(task, lock);
+    if (lock) recursion_unlock(task, lock);
     return 0;
   }
   const depth = load<i32>(task, TASK_DEPTH);
-  const fregs = fregs_of(task, lock);
-  if (users & load<u32>(0, ABI_CALLING_MASK)) store<u64>(fregs, frame_func(base), FREGS_IP);
-
+  // The event takes its number when somebody accepts it, and another one if a handler made events of its own since.
+  let number = counter() + 1;
+  let taken = false;
+  let bitmap: u32 = 0;
   let rest = users;
   while (rest) {
     const index = ctz<u32>(rest);
     const kind = gops_kind(index);
     const top = load<u32>(task, TASK_TOP);
-    const number = counter() + 1;
     rest &= rest - 1;
-    let accepted: bool;
+    let accepted: bool = true;
     if (kind == GOPS_GRAPH) {
       accepted = graph_entry(task, index, site, base, mono ? time : number, depth);
     } else if (kind == GOPS_PROFILE) {
       accepted = profile_entry(task, index, mono ? time : number);
-    } else {
-      const handler = load<u32>(gops_address(index), GOPS_ENTRY);
-      accepted = true;
-      if (handler) {
-        const generation = gops_generation(index);
-        store<u32>(lock, index, LOCK_INDEX);
-        accepted = <bool>callOut(handler, index, site, base, fregs);
-        if (mono && anyTimed(siteUsers(site))) time = clock_mono();
-        fgraph_unwind(task, base + 1);
-        if (!recursion_mine(task, lock, serial)) return 0;
-        store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
-        if (gops_generation(index) != generation) accepted = false;
-        rest = above(siteUsers(site), index);
+    } else if (load<u32>(gops_address(index), GOPS_ENTRY)) {
+      const generation = gops_generation(index);
+      store<u32>(lock, index, LOCK_INDEX);
+      accepted = callHandler(task, lock, index, GOPS_ENTRY, site, base) != 0;
+      if (mono && anyTimed(siteUsers(site))) time = clock_mono();
+      if (!settle(task, base + 1, lock, serial)) return 0;
+      store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
+      if (gops_generation(index) != generation) accepted = false;
+      rest = above(siteUsers(site), index);
+      bitmap = frame_bitmap(base);
+      if (counter() != (taken ? number : number - 1)) {
+        number = counter() + 1;
+        taken = false;
       }
     }
     if (accepted) {
-      if (!frame_bitmap(base)) counter_set(counter() + 1);
-      frame_set_bitmap(base, frame_bitmap(base) | 1 << index);
+      if (!taken) counter_set(number);
+      taken = true;
+      bitmap |= 1 << index;
+      frame_set_bitmap(base, bitmap);
     } else {
       store<u32>(task, top, TASK_TOP);
     }
   }
 
-  recursion_unlock(task, lock);
-  const bitmap = frame_bitmap(base);
+  if (lock) recursion_unlock(task, lock);
   if (!bitmap) {
     frame_pop(task, base);
     return 0;
@@ -126,27 +152,31 @@ export function fgraph_enter(task: u32, site: u32): u32 {
   return base;
 }
 
-/// The activation whose frame is at `cookie` ends. What lies above it was left without returning.
+/// An activation whose frame is at `cookie` ends. What lies above it was left without returning.
 export function fgraph_leave(task: u32, cookie: u32): void {
-  direct_sync(task);
-  if (!frame_exists(task, cookie) || recursion_works_on(task, cookie)) {
-    store<u32>(task, load<u32>(task, TASK_STRAY) + 1, TASK_STRAY);
-    return;
+  sync();
+  const isNewest = cookie != 0 && cookie == load<u32>(task, TASK_BASE);
+  if (!isNewest || recursion_held(task)) {
+    if (!uncover(task, cookie)) return;
   }
-  recursion_break(task, cookie);
-  fgraph_unwind(task, cookie + 1);
-  if (load<u32>(task, TASK_BASE) != cookie) return; // the clock import went further
   if (frame_of(load<u32>(task, TASK_TOP)) != cookie) store<u32>(0, 1, ABI_DEAD); // somebody wrote past his data
 
-  const lock = recursion_lock(task, cookie);
-  if (!lock) return fgraph_unwind(task, cookie); // no callbacks, but the frame goes
-  const serial = lock_serial(lock);
   const mono = clock_is_mono();
+  let bitmap = frame_bitmap(cookie);
+  let lock: u32 = 0;
+  let serial: u32 = 0;
   let time: u64 = 0;
-  if (mono && anyTimed(frame_bitmap(cookie))) {
-    time = clock_mono();
-    fgraph_unwind(task, cookie + 1);
-    if (!recursion_mine(task, lock, serial)) return;
+  if (callsOut(bitmap, mono)) {
+    lock = recursion_lock(task, cookie);
+    if (!lock) return fgraph_unwind(task, cookie); // no callbacks, but the frame goes
+    serial = lock_serial(lock);
+    if (mono && anyTimed(bitmap)) {
+      time = clock_mono();
+      if (!settle(task, cookie + 1, lock, serial)) return;
+      bitmap = frame_bitmap(cookie);
+    }
+  } else if (recursion_next(task) < 0) {
+    return fgraph_unwind(task, cookie);
   }
   const number = counter() + 1;
   counter_set(number);
@@ -154,9 +184,6 @@ export function fgraph_leave(task: u32, cookie: u32): void {
 
   const depth = load<i32>(task, TASK_DEPTH);
   const site = frame_site(cookie);
-  const fregs = fregs_of(task, lock);
-  const bitmap = frame_bitmap(cookie);
-  if (bitmap & load<u32>(0, ABI_CALLING_MASK)) store<u64>(fregs, frame_func(cookie), FREGS_IP);
   let rest = bitmap;
   while (rest) {
     const index = ctz<u32>(rest);
@@ -166,28 +193,35 @@ export function fgraph_leave(task: u32, cookie: u32): void {
       graph_exit(task, index, RECORD_RETURN, site, cookie, time, depth);
     } else if (kind == GOPS_PROFILE) {
       profile_exit(task, index, site, time);
-    } else {
-      const handler = load<u32>(gops_address(index), GOPS_RETURN);
-      if (handler) {
-        frame_set_bitmap(cookie, rest);
-        callOut(handler, index, site, cookie, fregs);
-        if (mono) {
-          if (anyTimed(rest)) time = clock_mono();
-        } else if (counter() != time) {
-          counter_set(counter() + 1);
-          time = counter();
-        }
-        fgraph_unwind(task, cookie + 1);
-        if (!recursion_mine(task, lock, serial)) return;
-        rest = above(frame_bitmap(cookie), index);
+    } else if (load<u32>(gops_address(index), GOPS_RETURN)) {
+      frame_set_bitmap(cookie, rest);
+      callHandler(task, lock, index, GOPS_RETURN, site, cookie);
+      if (mono && anyTimed(rest)) time = clock_mono();
+      if (!settle(task, cookie + 1, lock, serial)) return;
+      if (!mono && counter() != time) {
+        time = counter() + 1;
+        counter_set(time);
       }
+      rest = above(frame_bitmap(cookie), index);
     }
   }
 
-  recursion_unlock(task, lock);
+  if (lock) recursion_unlock(task, lock);
   frame_pop(task, cookie);
   store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
   arm(task, bitmap);
+}
+
+/// Makes the frame at `cookie` the newest one, and takes the locks for work above it. False: it is gone, or being entered or
+/// left right now; that is counted and changes nothing else.
+function uncover(task: u32, cookie: u32): bool {
+  if (!frame_exists(task, cookie) || recursion_works_on(task, cookie)) {
+    store<u32>(task, load<u32>(task, TASK_STRAY) + 1, TASK_STRAY);
+    return false;
+  }
+  recursion_break(task, cookie);
+  fgraph_unwind(task, cookie + 1);
+  return load<u32>(task, TASK_BASE) == cookie; // the clock import may have gone further
 }
 
 /// Drops all frames whose base is `from` or above, newest first: they were left without returning. The built-in users are
@@ -195,9 +229,9 @@ export function fgraph_leave(task: u32, cookie: u32): void {
 export function fgraph_unwind(task: u32, from: u32): void {
   let base = load<u32>(task, TASK_BASE);
   if (!base || base < from) return;
-  direct_sync(task);
   const mono = clock_is_mono();
-  const time = mono ? clock_mono() : 0;
+  const time = mono && anyTimed(FGRAPH_ARRAY_MASK) ? clock_mono() : 0; // before anything is changed
+  sync();
   for (base = load<u32>(task, TASK_BASE); base && base >= from; base = load<u32>(task, TASK_BASE)) {
     const number = counter() + 1;
     const now = mono ? time : number;
@@ -223,7 +257,7 @@ export function fgraph_restore(task: u32, mark: u32): void {
 }
 
 function arm(task: u32, bitmap: u32): void {
-  if (!isSingle(bitmap)) return;
+  if (!isSingle(bitmap) || task != current) return;
   const index = ctz<u32>(bitmap);
   if (gops_kind(index) != GOPS_GRAPH) return;
   const ring = graph_ring(task, index);

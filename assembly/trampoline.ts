@@ -1,6 +1,6 @@
 // The trampolines: what an instrumented module finds in its table (src/instrument/abi.ts). Each tries direct mode first.
 
-import { Direct } from './direct';
+import { Direct, direct_leave_long } from './direct';
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter, fregs_open, fregs_take, fregs_word } from './fregs';
 import { TASK_LIMIT, TASK_RECURSION, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
@@ -18,7 +18,7 @@ export function enter(site: u32): u32 {
 /// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY and
 /// changes nothing else.
 export function leave(cookie: u32): void {
-  if (Direct.leave(current, cookie)) return;
+  if (Direct.leave(current, cookie) || direct_leave_long(current, cookie)) return;
   fregs_open(current, 0);
   fgraph_leave(current, cookie);
 }
@@ -26,7 +26,7 @@ export function leave(cookie: u32): void {
 /// `leave` with the first word of the results.
 export function leave_value(cookie: u32, value: i64): void {
   const count = fregs_take(current, 1);
-  if (Direct.leave(current, cookie)) return;
+  if (Direct.leave(current, cookie) || direct_leave_long(current, cookie)) return;
   const words = fregs_open(current, count);
   if (words) store<i64>(words, value);
   fgraph_leave(current, cookie);

@@ -2,7 +2,7 @@
 // without the graph filters). Its datum is one word, the call time; its task variable is the ring buffer of the task.
 
 import { graph_ring } from '../gops';
-import { RECORD_ENTRY } from '../layout';
+import { RECORD_ENTRY, RING_TIME } from '../layout';
 import { ring_event } from '../ring-buffer';
 import { data_newest, data_reserve } from '../shadow-stack';
 
@@ -12,8 +12,9 @@ export function graph_entry(task: u32, index: u32, site: u32, base: u32, time: u
   if (!ring) return false;
   const data = data_reserve(task, index, 1);
   if (!data) return false;
-  store<u64>(data, time);
-  return ring_event(ring, RECORD_ENTRY, site, time, depth, 0, base);
+  if (!ring_event(ring, RECORD_ENTRY, site, time, depth, 0, base)) return false;
+  store<u64>(data, load<u64>(ring, RING_TIME)); // never before the event in front of it
+  return true;
 }
 
 /// Records the end of an activation: `type` is RECORD_RETURN or RECORD_UNWOUND.
