@@ -72,6 +72,8 @@ class CodeWriter {
   readonly #sites: Site[] = [];
   readonly #skipped: Skipped[] = [];
   readonly #outgrown: number[] = [];
+  /// End of the input's code section, −1 when there is none.
+  readonly #end: number;
   #catching = 0;
 
   constructor(module: ModuleInfo, additions: Additions, plan: FacePlan, options: CodeOptions) {
@@ -81,6 +83,7 @@ class CodeWriter {
     const bodies = module.bodySizes.length;
     const section = module.sections.find(({ id }) => id === SECTION_CODE);
     const size = section === undefined ? 0 : section.end - section.start;
+    this.#end = section?.end ?? -1;
     this.#out = new ByteWriter(size + (size >>> 5) + (bodies + 16) * GATE_BYTES);
     this.#runs = new RunList(bodies * 3 + 64);
     this.#rewriter = new BodyRewriter(module, additions, plan, this.#out, this.#runs);
@@ -92,6 +95,8 @@ class CodeWriter {
       if (this.#options.raw[i] === 1) this.#copy(i);
       else this.#rewrite(i);
     }
+    // The last run ends with the last body, not with what follows it.
+    if (this.#end >= 0) this.#runs.add(this.#end, this.#out.length);
     for (const { body } of this.#additions.functions) {
       const scratch = new ByteWriter();
       body(scratch);

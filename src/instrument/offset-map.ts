@@ -54,6 +54,7 @@ export class OffsetMap {
   readonly #original: Uint32Array;
   readonly #instrumented: Uint32Array;
 
+  /// The last run is only there to end the one before it.
   constructor(original: Uint32Array, instrumented: Uint32Array) {
     this.#original = original;
     this.#instrumented = instrumented;

@@ -240,7 +240,7 @@ class ModuleReader {
         this.#readExports();
         return;
       case SECTION_START:
-        this.#start = cursor.index(this.#spaces.functions, 'function');
+        this.#readStart();
         return;
       case SECTION_ELEMENT:
         this.#readElements();
@@ -416,6 +416,16 @@ class ModuleReader {
     skipConstant(this.#cursor, this.#spaces, (index) => {
       this.#listed[index] = 1;
     });
+  }
+
+  #readStart(): void {
+    const cursor = this.#cursor;
+    const at = cursor.pos;
+    this.#start = cursor.index(this.#spaces.functions, 'function');
+    // Once it is deferred, no engine looks at this any more.
+    const { params, results } = this.#typeSection.types[this.#functionTypes[this.#start]!]!.func!;
+    if (params.length === 0 && results.length === 0) return;
+    throw new WasmFormatError(at, 'start function with parameters or results', 'one that has neither');
   }
 
   #readElements(): void {
