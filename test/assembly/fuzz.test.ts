@@ -1,0 +1,335 @@
+// Every export with any arguments, in any order, also from inside handlers that throw: nothing but refusals and stray counts
+// may come of it. After each step the invariants of spec/fgraph.md §16 are checked, every now and then also that each byte
+// of the heap belongs to exactly one region.
+
+import { expect, test } from 'vitest';
+import * as layout from '../../assembly/layout.ts';
+import type { Engine } from '../../src/engine.ts';
+import { freshEngine, Random, runSeed } from './engine.ts';
+import { readRing } from './records.ts';
+
+const STEPS = 60_000;
+const STEPS_PER_ENGINE = 3000;
+const WORD = layout.WORD_SIZE;
+
+class Thrown extends Error {}
+
+/// What the steps came to, so that a test that no longer tests much is noticed.
+const seen = { entries: 0, unwound: 0, overrun: 0, stray: 0, thrown: 0, users: 0, records: 0 };
+
+function must(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`broken: ${what}`);
+}
+
+function list({ memory }: Engine, head: number, next: number): number[] {
+  const found: number[] = [];
+  for (let at = memory.load32(head); at !== 0; at = memory.load32(at + next)) {
+    must(found.length < 10_000, `list at ${head} ends`);
+    found.push(at);
+  }
+  return found;
+}
+
+const tasksOf = (engine: Engine) => list(engine, layout.ABI_TASKS, layout.TASK_NEXT);
+const ringsOf = (engine: Engine) => list(engine, layout.ABI_RINGS, layout.RING_NEXT);
+
+function checkTask(engine: Engine, task: number): void {
+  const { memory, exports } = engine;
+  const field = (offset: number) => memory.load32(task + offset);
+  const [bottom, top, limit] = [field(layout.TASK_STACK), field(layout.TASK_TOP), field(layout.TASK_LIMIT)];
+  must(top >= bottom && top <= limit && top % WORD === 0, `top ${top} of ${bottom}..${limit}`);
+  must(limit === bottom + (field(layout.TASK_WORDS) - layout.SHADOW_STACK_SLACK) * WORD, 'limit');
+  must(field(layout.TASK_DIRECT) === 0 || task === exports.task_current(), 'only the current task is in direct mode');
+  must(field(layout.TASK_RECURSION) >>> 5 === 0, 'recursion bits');
+  let frames = 0;
+  for (let end = top; end > bottom; frames++) {
+    const base = end - WORD - (memory.load32(end - WORD) & layout.FGRAPH_FRAME_OFFSET_MASK) * WORD;
+    must(base >= bottom && base < end, `frame ${base}..${end}`);
+    if (frames === 0) must(field(layout.TASK_BASE) === base, 'newest frame');
+    const type = (word: number) => (memory.load32(word) >>> layout.FGRAPH_TYPE_SHIFT) & layout.FGRAPH_TYPE_MASK;
+    let at = end - WORD;
+    const owners = new Set<number>();
+    while (type(at) === layout.FGRAPH_TYPE_DATA) {
+      const word = memory.load32(at);
+      must((word & layout.FGRAPH_FRAME_OFFSET_MASK) === (at - base) / WORD, 'distance of a data word');
+      const owner = (word >>> layout.FGRAPH_DATA_INDEX_SHIFT) & layout.FGRAPH_DATA_INDEX_MASK;
+      if (!(word & layout.FGRAPH_DATA_ORPHAN)) {
+        must(!owners.has(owner), `user ${owner} has data twice`);
+        owners.add(owner);
+      }
+      at -= (((word >>> layout.FGRAPH_DATA_SHIFT) & layout.FGRAPH_DATA_MASK) + 2) * WORD;
+      must(at >= base + layout.FRAME_SIZE, 'data reach into the frame');
+    }
+    must(at === base + layout.FRAME_BITMAP, 'bitmap word');
+    const users = (memory.load32(at) >>> layout.FGRAPH_INDEX_SHIFT) & layout.FGRAPH_INDEX_MASK;
+    must((users & ~memory.load32(layout.ABI_GOPS_MASK)) === 0, 'a frame knows users that are gone');
+    must(memory.load32(base + layout.FRAME_SITE) < memory.load32(layout.ABI_SITE_COUNT), 'site of a frame');
+    end = base;
+  }
+  must((field(layout.TASK_DEPTH) | 0) === frames - 1, `depth ${field(layout.TASK_DEPTH)} of ${frames} frames`);
+  if (frames === 0) must(field(layout.TASK_BASE) === 0, 'no newest frame');
+  for (let word = limit; word < bottom + (field(layout.TASK_WORDS) - 16) * WORD; word += 4) {
+    must(memory.load32(word) === 0, 'the slack stays zero');
+  }
+}
+
+function checkUsers({ memory }: Engine): void {
+  const mask = memory.load32(layout.ABI_GOPS_MASK);
+  const free: number[] = [];
+  for (let i = 0; i < 16; i++) {
+    const index = memory.load32(layout.ABI_LRU + 4 * i) | 0;
+    if (index >= 0) free.push(index);
+    const kind = memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_KIND);
+    must(kind <= layout.GOPS_HOST && (kind !== 0) === ((mask >>> i) % 2 === 1), `kind of user ${i}`);
+  }
+  const all = free.reduce((bits, index) => bits | (1 << index), mask);
+  must(all === layout.FGRAPH_ARRAY_MASK && free.every((index) => !(mask & (1 << index))), 'free indices');
+  const [sites, count] = [memory.load32(layout.ABI_SITES), memory.load32(layout.ABI_SITE_COUNT)];
+  for (let site = 0; site < count; site++) {
+    const users = memory.load32(sites + site * layout.SITE_SIZE + layout.SITE_USERS);
+    must((users & ~mask) === 0, `users of site ${site}`);
+  }
+}
+
+/// Every byte from the start of the heap to its end is in one region: somebody's, or free.
+function checkHeap(engine: Engine): void {
+  const { memory, exports } = engine;
+  const regions: [from: number, size: number, what: string][] = [];
+  const add = (from: number, bytes: number, what: string) => {
+    regions.push([from, 2 ** Math.ceil(Math.log2(Math.max(bytes, 16))), what]);
+  };
+  for (const task of tasksOf(engine)) {
+    add(task, layout.TASK_SIZE, 'task');
+    add(memory.load32(task + layout.TASK_STACK), memory.load32(task + layout.TASK_WORDS) * WORD, 'stack');
+  }
+  for (const ring of ringsOf(engine)) {
+    add(ring, layout.RING_HEADER_SIZE, 'ring');
+    add(memory.load32(ring + layout.RING_FIRST), memory.load32(ring + layout.RING_PAGES) << 12, 'pages');
+  }
+  const capacity = memory.load32(layout.ABI_SITE_CAPACITY);
+  if (capacity > 0) add(memory.load32(layout.ABI_SITES), capacity * layout.SITE_SIZE, 'sites');
+  for (let i = 0; i < 16; i++) {
+    const gops = layout.ABI_GOPS + i * layout.GOPS_SIZE;
+    const rows = memory.load32(gops + layout.GOPS_STATS_ROWS);
+    if (rows > 0) add(memory.load32(gops + layout.GOPS_STATS), rows * layout.STAT_SIZE, 'statistics');
+  }
+  for (let k = 0; k < layout.ABI_FREE_CLASSES; k++) {
+    for (const free of list(engine, layout.ABI_FREE + 4 * k, 0)) add(free, 2 ** k, 'free');
+  }
+  let at = Math.max(exports.heap_base(), layout.ABI_END);
+  for (const [from, size, what] of regions.sort(([a], [b]) => a - b)) {
+    must(from === at, `${what} at ${from} follows what ended at ${at}`);
+    at = from + size;
+  }
+  must(at === memory.load32(layout.ABI_HEAP), 'the heap ends where it says');
+}
+
+function checkAll(engine: Engine): void {
+  const { memory, exports } = engine;
+  must(memory.load32(layout.ABI_MAGIC) === layout.ABI_MAGIC_VALUE, 'magic');
+  for (let address = 0; address < 16; address += 4) must(memory.load32(address) === 0, `address ${address}`);
+  const tasks = tasksOf(engine);
+  must(tasks.includes(exports.task_current()), 'the current task exists');
+  for (const task of tasks) checkTask(engine, task);
+  checkUsers(engine);
+}
+
+const SKIPPED = new Set(['memory', 'table', 'heap_base', 'kill']);
+
+/// How many arguments an export takes; the numbers of an instance's own functions say so.
+const isLong = (name: string, position: number) =>
+  (name.startsWith('enter_') && position > 0) || ((name === 'leave_value' || name === 'word') && position === 1);
+
+async function run(seed: number): Promise<void> {
+  const random = new Random(seed);
+  const history: string[] = [];
+  let nested = 0;
+  let down = true;
+
+  const outside = (): number => {
+    for (let n = random.below(3); n > 0 && nested < 3; n--) {
+      nested++;
+      try {
+        step();
+      } finally {
+        nested--;
+      }
+    }
+    if (random.oneIn(40)) throw new Thrown();
+    return random.below(2);
+  };
+  const engine = await freshEngine({
+    call: outside,
+    clock: () => (random.oneIn(30) ? outside() : random.pick([0, 1, 5, 1e9, 2 ** 53, -1, Number.NaN, random.next()])),
+    wait: () => random.below(2),
+  });
+  const { exports, memory } = engine;
+  const names = Object.keys(exports).filter((name) => !SKIPPED.has(name));
+
+  /// Something that may mean something: ids, handles, addresses, limits, noise.
+  const value = (): number => {
+    switch (random.below(9)) {
+      case 0:
+        return random.pick([0, 1, 2, 3, 4, 15, 16, 17, 63, 64, 255, 256, 257]);
+      case 1:
+        return random.pick([-1, -2, -8, 2 ** 31, 2 ** 31 - 1, 2 ** 30, 2 ** 32 - 1]);
+      case 2:
+        return random.pick(tasksOf(engine));
+      case 3:
+        return random.pick([0, ...ringsOf(engine)]);
+      case 4:
+        return exports.task_frame(exports.task_current(), random.below(5));
+      case 5:
+        return memory.stackBottom() + random.below(600) * (random.oneIn(4) ? 1 : 8);
+      case 6:
+        return random.next();
+      default:
+        return random.below(6);
+    }
+  };
+
+  /// A call that makes sense, for something has to be there that nonsense could break.
+  const sensible = (): [name: string, ...values: (number | bigint)[]] => {
+    const task = exports.task_current();
+    const site = random.below(8);
+    switch (random.below(12)) {
+      case 0:
+        return ['site_want', site, random.below(8), 1];
+      case 1: {
+        const kind = 1 + random.below(4);
+        const [entry, ret] = kind < layout.GOPS_WASM ? [0, 0] : [1 + random.below(2), random.below(2)];
+        return ['fgraph_register', kind, entry, ret, kind === 1 ? random.pick([0, ...ringsOf(engine)]) : 0];
+      }
+      case 2:
+        return ['graph_set_ring', random.below(8), random.pick(tasksOf(engine)), random.pick([0, ...ringsOf(engine)])];
+      case 3:
+        return ['ring_create', 1 << random.below(3), random.below(2)];
+      case 4:
+        return ['leave', exports.task_frame(task, random.below(3))];
+      case 5:
+        return ['reserve', random.below(8), 1 + random.below(80)];
+      case 6:
+        return random.oneIn(4) ? ['fgraph_unregister', random.below(16)] : ['enter_2', site, 5n, 6n];
+      default:
+        return down ? ['enter', site] : ['leave', exports.task_frame(task, 0)];
+    }
+  };
+
+  /// Handlers throw, and a WASM handler that is none traps; nothing else may.
+  const attempt = (action: () => void): void => {
+    const mark = exports.save();
+    try {
+      action();
+    } catch (error) {
+      const isTrap =
+        error instanceof WebAssembly.RuntimeError && /table index|null function|indirect call/.test(error.message);
+      if (!(error instanceof Thrown) && !isTrap) throw error;
+      seen.thrown++;
+      if (!random.oneIn(8)) attempt(() => exports.restore(mark)); // what a target does
+      if (nested > 0 && random.oneIn(2)) throw error;
+    }
+  };
+
+  const step = (): void => {
+    if (random.oneIn(60)) down = !down;
+    let [name, ...values] = sensible();
+    if (random.oneIn(3)) {
+      name = random.pick(names);
+      const { length } = exports[name] as () => void;
+      values = Array.from({ length }, (_, k) => (isLong(name, k) ? BigInt(value()) : value()));
+    }
+    const func = exports[name] as (...values: (number | bigint)[]) => unknown;
+    // Room for all: the sizes that would fill it are a test of their own.
+    const many = tasksOf(engine).length > 6;
+    if (name === 'task_create' && (many || Number(values[0]) > 5000)) values[0] = many ? 1 : 64;
+    if (name === 'ring_create' && ringsOf(engine).length > 6) values[0] = 3;
+    if (name === 'ring_create' && Number(values[0]) > 64) values[0] = 4;
+    if (name === 'site_add') values[0] = memory.load32(layout.ABI_SITE_COUNT) > 2000 ? -1 : random.below(300);
+    history.push(`${' '.repeat(nested)}${name} ${values.join(' ')}`);
+    if (history.length > 40) history.shift();
+    attempt(() => {
+      const result = func(...values);
+      if (/^enter/.test(name) && result !== 0) seen.entries++;
+    });
+    checkAll(engine);
+  };
+
+  try {
+    engine.addSites(8);
+    for (let i = 0; i < STEPS_PER_ENGINE; i++) {
+      step();
+      if (i % 100 === 0) checkHeap(engine);
+      if (i % 500 === 0)
+        for (const ring of ringsOf(engine))
+          for (const { events } of readRing(engine, ring)) seen.records += events.length;
+      // Tasks that are stuck for good, paused or in a callback that never came back, are freed up now and then.
+      if (random.oneIn(200)) {
+        attempt(() => exports.task_reset(exports.task_current()));
+        while (exports.task_pause(exports.task_current(), 0) > 0);
+      }
+    }
+    checkHeap(engine);
+    for (const task of tasksOf(engine)) {
+      const counts = memory.counts(task);
+      for (const key of ['unwound', 'overrun', 'stray'] as const) seen[key] += counts[key];
+    }
+    for (let i = 0; i < 16; i++)
+      seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${(error as Error).message}\n${history.join('\n')}`, { cause: error });
+  }
+}
+
+test(`${STEPS} steps of anything`, async () => {
+  const seed = runSeed('raw exports');
+  for (let k = 0; k < STEPS / STEPS_PER_ENGINE; k++) await run(seed + k);
+  console.log(JSON.stringify(seen));
+  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(STEPS / 1000);
+});
+
+test('memory that runs out is a refusal, and what was there goes on working', async () => {
+  const engine = await freshEngine();
+  const { exports } = engine;
+  const rings: number[] = [];
+  for (let ring = exports.ring_create(layout.RING_PAGES_MAX, 0); ring !== 0; ) {
+    rings.push(ring);
+    ring = exports.ring_create(layout.RING_PAGES_MAX, 0);
+  }
+  expect(rings.length).toBeGreaterThanOrEqual(4);
+  expect(() => engine.createRing(layout.RING_PAGES_MAX, 0)).toThrow(/ENOMEM/);
+  expect(exports.site_add(2 ** 24)).toBe(-layout.ENOMEM);
+  expect(exports.site_add(2 ** 29)).toBe(-layout.EINVAL);
+  expect(exports.site_add(100)).toBe(0);
+  const index = engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, rings[0]);
+  exports.site_want(7, index, 1);
+  exports.leave(exports.enter(7));
+  expect(readRing(engine, rings[0])[0].events.length).toBe(2);
+  for (const ring of rings.slice(1)) expect(exports.ring_free(ring)).toBe(0);
+  checkAll(engine);
+  checkHeap(engine);
+});
+
+test('the checks find what they look for', async () => {
+  const engine = await freshEngine();
+  const { exports, memory } = engine;
+  const task = exports.task_current();
+  const damages: [address: number, value: number][] = [
+    [task + layout.TASK_TOP, memory.stackBottom() + 8],
+    [task + layout.TASK_DEPTH, 3],
+    [memory.load32(task + layout.TASK_LIMIT), 1],
+    [layout.ABI_GOPS_MASK, 1],
+    [layout.ABI_FREE + 4 * 11, 0], // what was left over when the first stack was aligned
+  ];
+  checkAll(engine);
+  checkHeap(engine);
+  for (const [address, value] of damages) {
+    const before = memory.load32(address);
+    memory.store32(address, value);
+    expect(() => {
+      checkAll(engine);
+      checkHeap(engine);
+    }).toThrow(/broken/);
+    memory.store32(address, before);
+  }
+  checkAll(engine);
+});
