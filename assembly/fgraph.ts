@@ -15,10 +15,10 @@ import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FREGS_IP, GOPS_ENTRY, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX,
-  LOCK_INDEX_NONE, RECORD_RETURN, RECORD_UNWOUND, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY,
+  LOCK_INDEX_NONE, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY,
   TASK_TOP, TASK_UNWOUND,
 } from './layout';
-import { fregs_of } from './fregs';
+import { fregs_of, fregs_set_count, fregs_set_first } from './fregs';
 import {
   lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
   recursion_unlock, recursion_works_on,
@@ -28,7 +28,7 @@ import {
 } from './shadow-stack';
 import { site_address, site_exists } from './site';
 import { current, sync } from './task';
-import { graph_entry, graph_exit } from './tracer/graph';
+import { graph_entry, graph_return, graph_unwound } from './tracer/graph';
 import { profile_entry, profile_exit } from './tracer/profile';
 
 function siteUsers(site: u32): u32 {
@@ -72,8 +72,9 @@ function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
   return recursion_mine(task, lock, serial);
 }
 
-/// An activation of `site` begins. Returns the base of its frame, or 0: refused, nothing changed but perhaps the overrun.
-export function fgraph_enter(task: u32, site: u32): u32 {
+/// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused, nothing
+/// changed but perhaps the overrun.
+export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   sync();
   if (!site_exists(site) || load<u32>(task, TASK_PAUSE)) return 0;
   let users = siteUsers(site);
@@ -87,6 +88,7 @@ export function fgraph_enter(task: u32, site: u32): u32 {
     lock = recursion_lock(task, start);
     if (!lock) return 0;
     serial = lock_serial(lock);
+    fregs_set_count(task, lock, count);
     if (mono && anyTimed(users)) {
       time = clock_mono();
       if (!settle(task, start, lock, serial)) return 0;
@@ -152,8 +154,9 @@ export function fgraph_enter(task: u32, site: u32): u32 {
   return base;
 }
 
-/// An activation whose frame is at `cookie` ends. What lies above it was left without returning.
-export function fgraph_leave(task: u32, cookie: u32): void {
+/// The activation whose frame is at `cookie` ends, with `count` words of results, the first of which is `value`. What lies
+/// above it was left without returning.
+export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): void {
   sync();
   const isNewest = cookie != 0 && cookie == load<u32>(task, TASK_BASE);
   if (!isNewest || recursion_held(task)) {
@@ -170,6 +173,8 @@ export function fgraph_leave(task: u32, cookie: u32): void {
     lock = recursion_lock(task, cookie);
     if (!lock) return fgraph_unwind(task, cookie); // no callbacks, but the frame goes
     serial = lock_serial(lock);
+    fregs_set_count(task, lock, count);
+    if (count) fregs_set_first(task, lock, value);
     if (mono && anyTimed(bitmap)) {
       time = clock_mono();
       if (!settle(task, cookie + 1, lock, serial)) return;
@@ -190,7 +195,7 @@ export function fgraph_leave(task: u32, cookie: u32): void {
     const kind = gops_kind(index);
     rest &= rest - 1;
     if (kind == GOPS_GRAPH) {
-      graph_exit(task, index, RECORD_RETURN, site, cookie, time, depth);
+      graph_return(task, index, site, cookie, time, depth);
     } else if (kind == GOPS_PROFILE) {
       profile_exit(task, index, site, time);
     } else if (load<u32>(gops_address(index), GOPS_RETURN)) {
@@ -240,7 +245,7 @@ export function fgraph_unwind(task: u32, from: u32): void {
       const index = ctz<u32>(rest);
       const kind = gops_kind(index);
       if (kind == GOPS_GRAPH) {
-        graph_exit(task, index, RECORD_UNWOUND, frame_site(base), base, now, load<i32>(task, TASK_DEPTH));
+        graph_unwound(task, index, frame_site(base), base, now, load<i32>(task, TASK_DEPTH));
       } else if (kind == GOPS_PROFILE) {
         profile_exit(task, index, frame_site(base), now);
       }

@@ -23,18 +23,19 @@ export function fregs_next(task: u32): u32 {
   return bit < 0 ? 0 : fregs_of(task, lock_address(task, bit));
 }
 
-/// Announces `count` words for an entry of `site`. Returns where they go, or 0 when nobody would read them.
-export function fregs_enter(task: u32, site: u32, count: u32): u32 {
-  if (!site_exists(site) || !(load<u32>(site_address(site), SITE_USERS) & load<u32>(0, ABI_CALLING_MASK))) return 0;
-  return fregs_open(task, count);
+export function fregs_set_count(task: u32, lock: u32, count: u32): void {
+  store<u32>(fregs_of(task, lock), count, FREGS_COUNT);
 }
 
-/// Announces `count` words for whoever is called next. Returns where they go, or 0.
-export function fregs_open(task: u32, count: u32): u32 {
+export function fregs_set_first(task: u32, lock: u32, value: u64): void {
+  store<u64>(fregs_of(task, lock), value, FREGS_WORDS);
+}
+
+/// Where the arguments of an entry of `site` go, or 0 when nobody would read them.
+export function fregs_enter(task: u32, site: u32): u32 {
+  if (!site_exists(site) || !(load<u32>(site_address(site), SITE_USERS) & load<u32>(0, ABI_CALLING_MASK))) return 0;
   const fregs = fregs_next(task);
-  if (!fregs) return 0;
-  store<u32>(fregs, count, FREGS_COUNT);
-  return fregs + FREGS_WORDS;
+  return fregs ? fregs + FREGS_WORDS : 0;
 }
 
 /// Sends word `index` of the next entry's arguments or the next exit's results ahead. Word 0 always travels with the call;

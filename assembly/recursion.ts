@@ -23,9 +23,9 @@ export function recursion_held(task: u32): u32 {
 
 /// The callback bit that a lock taken now would get, or -1.
 export function recursion_next(task: u32): i32 {
-  const bits = load<u32>(task, TASK_RECURSION);
+  const bits = recursion_held(task);
   const bit = RECURSION_CALLBACK + load<u32>(task, TASK_CONTEXT);
-  if (!(bits >> bit & 1)) return bit;
+  if (!bits || !(bits >> bit & 1)) return bit;
   return bits >> (RECURSION_CALLBACK + CONTEXT_TRANSITION) & 1 ? -1 : RECURSION_CALLBACK + CONTEXT_TRANSITION;
 }
 

@@ -18,7 +18,7 @@
 
 import { hostWait } from './host';
 import {
-  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE,
+  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE,
   RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE,
   RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST,
   RING_PAGE_SEQUENCE, RING_PAGE_SHIFT, RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PAGES, RING_PAGES_MAX, RING_STOP,
@@ -89,18 +89,53 @@ function openPage(ring: u32, time: u64, depth: i32, base: u32): u32 {
   return page;
 }
 
-/// Records an event: `type` is RECORD_ENTRY, RECORD_RETURN or RECORD_UNWOUND, `depth` the depth before it (of an entry its
-/// own, of a return one more), `call` the call time of the frame at `base`. False: off, or no room (counted as lost).
-export function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
+/// Records the entry at `depth` of the frame at `base`. False: off, or no room (counted as lost).
+export function ring_entry(ring: u32, site: u32, time: u64, depth: i32, base: u32): bool {
+  if (!isSimple(ring, time, depth)) return ring_event(ring, RECORD_ENTRY, site, time, depth, 0, base);
+  simpleEvent(ring, RECORD_ENTRY, site, time, depth + 1);
+  return true;
+}
+
+/// Records the return of the frame at `base`, whose depth is `depth` and which was called at `call`.
+export function ring_return(ring: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
+  if (base < load<u32>(ring, RING_OLD) || !isSimple(ring, time, depth + 1)) {
+    return ring_event(ring, RECORD_RETURN, site, time, depth + 1, call, base);
+  }
+  simpleEvent(ring, RECORD_RETURN, site, time, depth);
+  return true;
+}
+
+/// The same for a frame that was left without returning.
+export function ring_unwound(ring: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
+  return ring_event(ring, RECORD_UNWOUND, site, time, depth + 1, call, base);
+}
+
+/// Whether an event at `time`, before which the depth is `depth`, takes eight bytes and has them.
+function isSimple(ring: u32, time: u64, depth: i32): bool {
+  return (load<u32>(ring, RING_WRITE) & (RING_PAGE_SIZE - 1)) != 0
+    && time - load<u64>(ring, RING_TIME) <= <u64>u32.MAX_VALUE // unsigned, so not before it either
+    && load<i32>(ring, RING_DEPTH) == depth
+    && load<u32>(ring, RING_ON) != 0;
+}
+
+function simpleEvent(ring: u32, type: u32, site: u32, time: u64, depth: i32): void {
+  const at = load<u32>(ring, RING_WRITE);
+  store<u64>(at, (time - load<u64>(ring, RING_TIME)) << 32 | <u64>(site << RECORD_PAYLOAD_SHIFT | type));
+  store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
+  store<u64>(ring, time, RING_TIME);
+  store<i32>(ring, depth, RING_DEPTH);
+}
+
+/// Any event: `type` is RECORD_ENTRY, RECORD_RETURN or RECORD_UNWOUND, `depth` the depth before it.
+function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
   if (!load<u32>(ring, RING_ON)) return false;
   const last = load<u64>(ring, RING_TIME);
   if (time < last) time = last;
+  if (type == RECORD_RETURN && base < load<u32>(ring, RING_OLD)) type = RECORD_RETURN_LONG;
   let page = load<u32>(ring, RING_PAGE);
   if (page) {
-    if (type == RECORD_RETURN && base < load<u32>(ring, RING_OLD)) type = RECORD_RETURN_LONG;
-    // At most: time and its word, depth, record and call time.
     const room = page + RING_PAGE_SIZE - load<u32>(ring, RING_WRITE);
-    if (room < 5 * RECORD_SIZE && room < eventSize(ring, type, time - last, depth)) page = 0;
+    if (room < eventSize(ring, type, time - last, depth)) page = 0;
   }
   if (!page) {
     page = openPage(ring, time, depth, base);
@@ -129,7 +164,7 @@ export function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i3
   }
   store<u64>(at, delta << 32 | <u64>(site << RECORD_PAYLOAD_SHIFT | type));
   at += RECORD_SIZE;
-  if (type == RECORD_RETURN_LONG || type == RECORD_UNWOUND) {
+  if (hasCall(type)) {
     store<u64>(at, call);
     at += RECORD_SIZE;
     extra += 1;
@@ -137,20 +172,24 @@ export function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i3
   if (extra) store<u32>(ring, load<u32>(ring, RING_EXTRA) + extra, RING_EXTRA);
   store<u32>(ring, at, RING_WRITE);
   store<u64>(ring, time, RING_TIME);
-  if (type >= <u32>RECORD_RETURN) {
+  if (type == RECORD_ENTRY) {
+    store<i32>(ring, depth + 1, RING_DEPTH);
+  } else {
     store<i32>(ring, depth - 1, RING_DEPTH);
     if (base < load<u32>(ring, RING_OLD)) store<u32>(ring, base, RING_OLD);
-  } else {
-    store<i32>(ring, depth + 1, RING_DEPTH);
   }
   return true;
+}
+
+function hasCall(type: u32): bool {
+  return type == RECORD_RETURN_LONG || type == RECORD_UNWOUND;
 }
 
 function eventSize(ring: u32, type: u32, gap: u64, depth: i32): u32 {
   let size: u32 = RECORD_SIZE;
   if (gap > <u64>u32.MAX_VALUE) size += 2 * RECORD_SIZE;
   if (load<i32>(ring, RING_DEPTH) != depth) size += RECORD_SIZE;
-  if (type == RECORD_RETURN_LONG || type == RECORD_UNWOUND) size += RECORD_SIZE;
+  if (hasCall(type)) size += RECORD_SIZE;
   return size;
 }
 

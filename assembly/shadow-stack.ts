@@ -13,10 +13,10 @@
 // under the base to the one below, until word 0. Nothing but task variables is ever written at word LIMIT or above.
 
 import {
-  ABI_DEAD, FGRAPH_ARRAY_SIZE, FGRAPH_DATA_INDEX_MASK, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_MASK, FGRAPH_DATA_ORPHAN,
+  ABI_DEAD, FGRAPH_DATA_INDEX_MASK, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_MASK, FGRAPH_DATA_ORPHAN,
   FGRAPH_DATA_SHIFT, FGRAPH_FRAME_OFFSET_MASK, FGRAPH_INDEX_MASK, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_BITMAP,
   FGRAPH_TYPE_DATA, FGRAPH_TYPE_MASK, FGRAPH_TYPE_RESERVED, FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_DATA, FRAME_FUNC, FRAME_RET,
-  FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP, TASK_WORDS,
+  FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP,
   WORD_SHIFT, WORD_SIZE,
 } from './layout';
 
@@ -154,5 +154,6 @@ export function frame_forget(base: u32, top: u32, index: u32): void {
 // ---- task variables (§6)
 
 export function task_variable_address(task: u32, index: u32): u32 {
-  return load<u32>(task, TASK_STACK) + (load<u32>(task, TASK_WORDS) - FGRAPH_ARRAY_SIZE + index << WORD_SHIFT);
+  // They begin where the slack ends, FRAME + 1 words behind LIMIT.
+  return load<u32>(task, TASK_LIMIT) + (FRAME_WORDS + 1 + index << WORD_SHIFT);
 }

@@ -2,7 +2,7 @@
 
 import { Direct, direct_leave_long } from './direct';
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
-import { fregs_enter, fregs_open, fregs_take, fregs_word } from './fregs';
+import { fregs_enter, fregs_take, fregs_word } from './fregs';
 import { TASK_LIMIT, TASK_RECURSION, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
 import { current } from './task';
 
@@ -11,25 +11,21 @@ import { current } from './task';
 export function enter(site: u32): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  fregs_enter(current, site, 0);
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 0);
 }
 
 /// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY and
 /// changes nothing else.
 export function leave(cookie: u32): void {
   if (Direct.leave(current, cookie) || direct_leave_long(current, cookie)) return;
-  fregs_open(current, 0);
-  fgraph_leave(current, cookie);
+  fgraph_leave(current, cookie, 0, 0);
 }
 
 /// `leave` with the first word of the results.
 export function leave_value(cookie: u32, value: i64): void {
   const count = fregs_take(current, 1);
   if (Direct.leave(current, cookie) || direct_leave_long(current, cookie)) return;
-  const words = fregs_open(current, count);
-  if (words) store<i64>(words, value);
-  fgraph_leave(current, cookie);
+  fgraph_leave(current, cookie, count, value);
 }
 
 /// Sends word `index` ahead: an argument from the 17th on, or a result from the second on. Words 32 and up are dropped.
@@ -58,53 +54,53 @@ export function restore(mark: u32): void {
 export function enter_1(site: u32, a: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 1);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 1);
 }
 
 export function enter_2(site: u32, a: i64, b: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 2);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 2);
 }
 
 export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 3);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
     store<i64>(words, c, 16);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 3);
 }
 
 export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 4);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
     store<i64>(words, c, 16);
     store<i64>(words, d, 24);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 4);
 }
 
 export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 5);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -112,13 +108,13 @@ export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 
     store<i64>(words, d, 24);
     store<i64>(words, e, 32);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 5);
 }
 
 export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 6);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -127,13 +123,13 @@ export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, e, 32);
     store<i64>(words, f, 40);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 6);
 }
 
 export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 7);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -143,13 +139,13 @@ export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, f, 40);
     store<i64>(words, g, 48);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 7);
 }
 
 export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 8);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -160,13 +156,13 @@ export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, g, 48);
     store<i64>(words, h, 56);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 8);
 }
 
 export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 9);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -178,7 +174,7 @@ export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, h, 56);
     store<i64>(words, i, 64);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 9);
 }
 
 export function enter_10(
@@ -186,7 +182,7 @@ export function enter_10(
 ): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 10);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -199,7 +195,7 @@ export function enter_10(
     store<i64>(words, i, 64);
     store<i64>(words, j, 72);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 10);
 }
 
 export function enter_11(
@@ -207,7 +203,7 @@ export function enter_11(
 ): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 11);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -221,7 +217,7 @@ export function enter_11(
     store<i64>(words, j, 72);
     store<i64>(words, k, 80);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 11);
 }
 
 export function enter_12(
@@ -229,7 +225,7 @@ export function enter_12(
 ): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 12);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -244,7 +240,7 @@ export function enter_12(
     store<i64>(words, k, 80);
     store<i64>(words, l, 88);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 12);
 }
 
 export function enter_13(
@@ -252,7 +248,7 @@ export function enter_13(
 ): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 13);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -268,7 +264,7 @@ export function enter_13(
     store<i64>(words, l, 88);
     store<i64>(words, m, 96);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 13);
 }
 
 export function enter_14(
@@ -277,7 +273,7 @@ export function enter_14(
 ): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 14);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -294,7 +290,7 @@ export function enter_14(
     store<i64>(words, m, 96);
     store<i64>(words, n, 104);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 14);
 }
 
 export function enter_15(
@@ -303,7 +299,7 @@ export function enter_15(
 ): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, 15);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -321,7 +317,7 @@ export function enter_15(
     store<i64>(words, n, 104);
     store<i64>(words, o, 112);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, 15);
 }
 
 export function enter_16(
@@ -331,7 +327,7 @@ export function enter_16(
   const count = fregs_take(current, 16);
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  const words = fregs_enter(current, site, count);
+  const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
     store<i64>(words, b, 8);
@@ -350,5 +346,5 @@ export function enter_16(
     store<i64>(words, o, 112);
     store<i64>(words, p, 120);
   }
-  return fgraph_enter(current, site);
+  return fgraph_enter(current, site, count);
 }

@@ -2,8 +2,8 @@
 // without the graph filters). Its datum is one word, the call time; its task variable is the ring buffer of the task.
 
 import { graph_ring } from '../gops';
-import { RECORD_ENTRY, RING_TIME } from '../layout';
-import { ring_event } from '../ring-buffer';
+import { RING_TIME } from '../layout';
+import { ring_entry, ring_return, ring_unwound } from '../ring-buffer';
 import { data_newest, data_reserve } from '../shadow-stack';
 
 /// Accepts the activation if it could be recorded: a ring buffer, room for the datum, buffer on and not full.
@@ -12,14 +12,19 @@ export function graph_entry(task: u32, index: u32, site: u32, base: u32, time: u
   if (!ring) return false;
   const data = data_reserve(task, index, 1);
   if (!data) return false;
-  if (!ring_event(ring, RECORD_ENTRY, site, time, depth, 0, base)) return false;
+  if (!ring_entry(ring, site, time, depth, base)) return false;
   store<u64>(data, load<u64>(ring, RING_TIME)); // never before the event in front of it
   return true;
 }
 
-/// Records the end of an activation: `type` is RECORD_RETURN or RECORD_UNWOUND.
-export function graph_exit(task: u32, index: u32, type: u32, site: u32, base: u32, time: u64, depth: i32): void {
+export function graph_return(task: u32, index: u32, site: u32, base: u32, time: u64, depth: i32): void {
   const ring = graph_ring(task, index);
   const data = data_newest(task, index);
-  if (ring && data) ring_event(ring, type, site, time, depth + 1, load<u64>(data), base);
+  if (ring && data) ring_return(ring, site, time, depth, load<u64>(data), base);
+}
+
+export function graph_unwound(task: u32, index: u32, site: u32, base: u32, time: u64, depth: i32): void {
+  const ring = graph_ring(task, index);
+  const data = data_newest(task, index);
+  if (ring && data) ring_unwound(ring, site, time, depth, load<u64>(data), base);
 }

@@ -83,8 +83,9 @@ export class ModelTask {
   /// Normal and transition.
   locks: (Lock | undefined)[] = [undefined, undefined];
   rings: (ModelRing | undefined)[] = Array(16).fill(undefined);
-  arguments: bigint[][] = [[], []];
-  ahead: Map<number, bigint> = new Map();
+  /// Words of a callback, and of one nested in it; how many of them count.
+  registers: bigint[][] = [Array(32).fill(0n), Array(32).fill(0n)];
+  counts = [0, 0];
   #ahead = 0;
 
   constructor(address: number, stack: number, words: number) {
@@ -125,9 +126,14 @@ export class ModelTask {
     this.locks = this.locks.map((lock) => (lock && lock.base >= base ? undefined : lock));
   }
 
+  /// What a callback at that level sees.
+  wordsAt(level: number): bigint[] {
+    return this.registers[level].slice(0, this.counts[level]);
+  }
+
   sendAhead(index: number, value: bigint): void {
     if (index < 1 || index >= layout.FREGS_MAX || this.level > 1) return;
-    this.ahead.set(index, value);
+    this.registers[this.level][index] = value;
     this.#ahead = Math.max(this.#ahead, index + 1);
   }
 
@@ -236,7 +242,9 @@ export class Model {
     const site = this.sites[siteId];
     const { mono } = this;
     const count = words?.length === layout.FREGS_MAX / 2 ? task.takeAhead(words.length) : (words?.length ?? 0);
-    if (site && site.users & this.calling) this.#arguments(task, count, words ?? []);
+    if (site && site.users & this.calling && words && task.level < 2) {
+      for (const [k, word] of words.entries()) task.registers[task.level][k] = word;
+    }
     if (!site || task.pause || !site.users) return 0;
     const { level } = task;
     if (level > 1) return 0;
@@ -246,6 +254,7 @@ export class Model {
     if (calls) {
       lock = { base: task.top, index: -1 };
       task.locks[level] = lock;
+      task.counts[level] = count;
       if (mono && site.users & this.timed) {
         const start = task.top;
         time = this.#clock();
@@ -279,7 +288,7 @@ export class Model {
         if (accepted) frame.call.set(index, { time: now, below: 0 });
       } else if (user.entry) {
         lock!.index = index;
-        accepted = this.outside.call(user.entry, index, siteId, task.addressOf(frame.base), task.arguments[level]);
+        accepted = this.outside.call(user.entry, index, siteId, task.addressOf(frame.base), task.wordsAt(level));
         if (mono && site.users & this.timed) time = this.#clock();
         if (!this.#settle(task, frame.base + 1, level, lock)) return 0;
         lock!.index = -1;
@@ -305,7 +314,6 @@ export class Model {
   leave(cookie: number, words?: readonly bigint[]): void {
     const task = this.current;
     const count = words ? task.takeAhead(1) : 0;
-    this.#arguments(task, count, words ?? []);
     const { mono } = this;
     const frame = task.frames.find(({ base }) => task.addressOf(base) === cookie);
     if (!frame || task.locks.some((lock) => lock?.base === frame.base)) {
@@ -324,6 +332,8 @@ export class Model {
     if (frame.bitmap & this.calling || (mono && frame.bitmap & this.timed)) {
       lock = { base: frame.base, index: -1 };
       task.locks[level] = lock;
+      task.counts[level] = count;
+      if (words) task.registers[level][0] = words[0];
       if (mono && frame.bitmap & this.timed) {
         time = this.#clock();
         if (!this.#settle(task, frame.base + 1, level, lock)) return;
@@ -340,7 +350,7 @@ export class Model {
       } else if (user.ret) {
         frame.bitmap &= ~((2 << index) - 1);
         const rest = frame.bitmap;
-        this.outside.call(user.ret, index, frame.site, cookie, task.arguments[level]);
+        this.outside.call(user.ret, index, frame.site, cookie, task.wordsAt(level));
         if (mono && rest & this.timed) time = this.#clock();
         if (!this.#settle(task, frame.base + 1, level, lock)) return;
         if (!mono && this.counter !== time) time = ++this.counter;
@@ -403,12 +413,6 @@ export class Model {
     user.statistics.set(frame.site, row);
     const parent = task.frames.slice(0, -1).findLast(({ bitmap }) => bitmap & (1 << index));
     if (parent) parent.call.get(index)!.below += total;
-  }
-
-  #arguments(task: ModelTask, count: number, words: readonly bigint[]): void {
-    const { level } = task;
-    if (level > 1) return;
-    task.arguments[level] = Array.from({ length: count }, (_, i) => words[i] ?? task.ahead.get(i) ?? 0n);
   }
 
   // ---- data
