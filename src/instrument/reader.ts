@@ -299,8 +299,8 @@ class ModuleReader {
   #tag(): void {
     const cursor = this.#cursor;
     const start = cursor.pos;
-    const attribute = cursor.u8('a tag attribute');
-    if (attribute !== 0) throw new WasmFormatError(start, `tag attribute ${hex(attribute)}`, '0x00');
+    const attribute = cursor.u32('a tag attribute');
+    if (attribute !== 0) throw new WasmFormatError(start, `tag attribute ${attribute}`, 'attribute 0');
     this.#functionType();
     this.#spaces.tags++;
   }
