@@ -76,9 +76,13 @@ export class Memory {
 
   // ---- sites
 
+  siteCount(): number {
+    return this.load32(layout.ABI_SITE_COUNT);
+  }
+
   #site(id: number): number {
-    if (!Number.isInteger(id) || id < 0 || id >= this.load32(layout.ABI_SITE_COUNT)) {
-      throw new RangeError(`site ${id} does not exist, there are ${this.load32(layout.ABI_SITE_COUNT)}`);
+    if (!Number.isInteger(id) || id < 0 || id >= this.siteCount()) {
+      throw new RangeError(`site ${id} does not exist, there are ${this.siteCount()}`);
     }
     return this.load32(layout.ABI_SITES) + id * layout.SITE_SIZE;
   }
@@ -104,12 +108,12 @@ export class Memory {
     return this.load32(task + layout.TASK_STACK);
   }
 
-  /// The locations of the frames on a task's shadow stack, newest first.
-  *frames(task = this.#exports.task_current()): Generator<number> {
+  /// The frames on a task's shadow stack, newest first: where they begin (the mark that drops them) and their locations.
+  *frames(task = this.#exports.task_current()): Generator<{ base: number; ip: number }> {
     const bottom = this.stackBottom(task);
     let base = this.load32(task + layout.TASK_BASE);
     while (base !== 0) {
-      yield this.load64(base + layout.FRAME_FUNC);
+      yield { base, ip: this.load64(base + layout.FRAME_FUNC) };
       const word = this.load32(base - layout.WORD_SIZE);
       const distance = (word & layout.FGRAPH_FRAME_OFFSET_MASK) << layout.WORD_SHIFT;
       base = base === bottom ? 0 : base - layout.WORD_SIZE - distance;

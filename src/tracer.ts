@@ -72,12 +72,14 @@ export class Tracer {
 
   /// What happened on the current task so far.
   counts(): TaskCounts {
+    this.#users.settle();
     return this.#engine.memory.counts();
   }
 
   /// The sites of the frames on the current task's shadow stack, innermost first; empty when nothing that is traced runs.
   frames(): TargetSite[] {
-    return Array.from(this.#engine.memory.frames(), (ip) => this.#siteOfIp.get(ip)!);
+    this.#users.settle();
+    return Array.from(this.#engine.memory.frames(), ({ ip }) => this.#siteOfIp.get(ip)!);
   }
 
   /// Compiles a module and remembers its bytes, so that `instantiate` can take the module in their place.

@@ -7,6 +7,8 @@ import type { Target } from './target/target.ts';
 export class Users {
   readonly #engine: Engine;
   readonly #targets = new Set<Target>();
+  /// Removed, but calls of theirs are under way that may end without notice.
+  readonly #leaving = new Set<Target>();
   /// Function-graph user index → its match rule.
   readonly #users = new Map<number, (name: string) => boolean>();
 
@@ -18,8 +20,15 @@ export class Users {
     return this.#targets;
   }
 
+  /// Brings the shadow stack up to date: whoever reads what was recorded, or changes who records, does this first.
+  settle(): void {
+    for (const target of this.#targets) target.settle();
+    for (const target of this.#leaving) if (target.settle()) this.#leaving.delete(target);
+  }
+
   /// Opens the gates of all functions that `matches` for user `index`. Returns how many there are.
   add(index: number, matches: (name: string) => boolean): number {
+    this.settle();
     this.#users.set(index, matches);
     let matched = 0;
     for (const target of this.#targets) matched += this.#mark(target, index, matches);
@@ -29,6 +38,7 @@ export class Users {
 
   remove(index: number): void {
     if (!this.#users.delete(index)) return;
+    this.settle();
     for (const target of this.#targets) this.#mark(target, index, () => false);
     this.#updateGates();
   }
@@ -44,6 +54,7 @@ export class Users {
     for (const index of this.#users.keys()) this.#mark(target, index, () => false);
     this.#openGates(target);
     target.setWatched(false);
+    if (!target.settle()) this.#leaving.add(target);
   }
 
   #mark(target: Target, index: number, matches: (name: string) => boolean): number {

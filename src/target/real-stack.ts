@@ -28,23 +28,17 @@ export function walkRealStack(visit: (functionIndex: number) => boolean): void {
   }
 }
 
-/// Whether any WebAssembly is on the stack below the caller; `skipEntry` leaves out the run of WebAssembly frames that called
-/// the caller directly.
-export function wasmIsActive(skipEntry: boolean): boolean {
-  let javascriptSeen = !skipEntry;
-  let wasmSeen = false;
-  let entered = false;
+/// The function indices of the WebAssembly frames below the caller, whatever module they belong to, innermost first;
+/// `skipEntry` leaves out the run of WebAssembly frames that called the caller directly.
+export function wasmFrames(skipEntry: boolean): number[] {
+  const frames: number[] = [];
+  let inEntry = false;
+  let entryOver = !skipEntry;
   walkRealStack((frame) => {
-    if (frame < 0) {
-      if (entered) javascriptSeen = true;
-      return true;
-    }
-    if (javascriptSeen) {
-      wasmSeen = true;
-      return false;
-    }
-    entered = true;
+    if (frame < 0) entryOver ||= inEntry;
+    else if (entryOver) frames.push(frame);
+    else inEntry = true;
     return true;
   });
-  return wasmSeen;
+  return frames;
 }

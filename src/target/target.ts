@@ -31,4 +31,7 @@ export interface Target {
   setGates(words: Uint32Array): void;
   /// Tells the target that somebody watches some target of the engine, or that nobody does any more.
   setWatched(watched: boolean): void;
+  /// Takes frames off the shadow stack that calls left behind without any notice, if there can be such calls. False while
+  /// there still can be, because they are under way.
+  settle(): boolean;
 }

@@ -11,7 +11,7 @@
 import type { Engine } from '../engine.ts';
 import * as abi from '../instrument/abi.ts';
 import type { Instrumented } from '../instrument/index.ts';
-import { wasmIsActive } from './real-stack.ts';
+import { wasmFrames } from './real-stack.ts';
 import type { NotraceFunction, Target, TargetSite } from './target.ts';
 
 /// `(module (import "" "" (func (param i32) (result i32))) (export "" (func 0)))`: the way to put a JavaScript function into
@@ -62,6 +62,7 @@ export class WasmTarget implements Target {
   readonly #functions: number;
   readonly #dispatcher: number;
   readonly #siteOfFunction = new Map<number, TargetSite>();
+  readonly #indexOfIp = new Map<number, number>();
   #gates: Uint32Array;
   #watched = false;
   #wanted = false;
@@ -90,7 +91,10 @@ export class WasmTarget implements Target {
     this.#start = exports[abi.EXPORT_START] as (() => void) | undefined;
     this.#functions = options.functions;
     this.#dispatcher = Number(this.#call?.name ?? -1); // the name of an exported function is its index
-    for (const site of options.sites) this.#siteOfFunction.set(site.index, site);
+    for (const site of options.sites) {
+      this.#siteOfFunction.set(site.index, site);
+      this.#indexOfIp.set(site.ip, site.index);
+    }
     this.#attach(exports[abi.EXPORT_TABLE] as WebAssembly.Table);
   }
 
@@ -156,23 +160,42 @@ export class WasmTarget implements Target {
     // Frames in flight still need their landing pads and roots: the outermost root switches off when it is left.
     if (watched === this.#watched || (!watched && this.#roots > 0)) return;
     if (watched) {
-      this.#unrooted = wasmIsActive(false);
+      this.#unrooted ||= wasmFrames(false).length > 0;
       this.#set(abi.GLOBAL_VIA, 0);
     }
     this.#set(abi.GLOBAL_ANY, watched ? 1 : 0);
     this.#watched = watched;
   }
 
+  settle(): boolean {
+    if (!this.#unrooted) return true;
+    this.#set(abi.GLOBAL_VIA, 0); // nobody did when such a call ended in a trap
+    if (this.#roots === 0) this.#dropDead(wasmFrames(false));
+    return !this.#unrooted;
+  }
+
+  /// Calls that were under way when watching began did not come through `#root`: a throw into JavaScript that one of them
+  /// passes on tells nobody, and what it entered meanwhile stays behind. `real` is the engine's own stack. From the outermost
+  /// frame of this target that is not on it, everything is dropped.
+  #dropDead(real: readonly number[]): void {
+    this.#unrooted = real.length > 0;
+    let at = real.length;
+    for (const { base, ip } of Array.from(this.#engine.memory.frames()).reverse()) {
+      const index = this.#indexOfIp.get(ip);
+      if (index === undefined) continue; // another target's
+      do at--;
+      while (at >= 0 && real[at] !== index);
+      if (at >= 0) continue;
+      this.#engine.exports.restore(base);
+      return;
+    }
+  }
+
   /// Carries out a call from outside. Returns 1 when it did, 0 when the caller has to go on by itself.
   readonly #root = (face: number): number => {
     if (this.suspends) return 0;
-    const { memory, exports } = this.#engine;
-    if (this.#unrooted && this.#roots === 0 && !wasmIsActive(true)) {
-      // The calls that were under way when watching began are over, perhaps without having returned.
-      exports.restore(memory.stackBottom());
-      this.#unrooted = false;
-    }
-    const mark = exports.save();
+    if (this.#unrooted && this.#roots === 0) this.#dropDead(wasmFrames(true));
+    const mark = this.#engine.exports.save();
     let returned = false;
     this.#roots++;
     try {
