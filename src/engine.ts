@@ -90,8 +90,8 @@ export interface EngineImports {
 export class EngineError extends Error {
   readonly code: string;
 
-  constructor(code: string, message: string) {
-    super(`${message} (${code})`);
+  constructor(code: string, message: string, cause?: unknown) {
+    super(`${message} (${code})`, { cause });
     this.name = 'EngineError';
     this.code = code;
   }
@@ -113,6 +113,9 @@ export class Engine {
 
   /// Use `instantiateEngine` or `loadEngine`.
   constructor(exports: EngineExports) {
+    if (!(exports.memory instanceof WebAssembly.Memory)) {
+      throw new EngineError('EINVAL', 'not an engine: it exports no memory; pass the bytes of fprobe.wasm');
+    }
     this.exports = exports;
     this.memory = new Memory(exports);
     const version = this.memory.load32(layout.ABI_VERSION);
@@ -162,14 +165,27 @@ function check(result: number, what: string): number {
   return result;
 }
 
-/// Starts an engine from the bytes of `fprobe.wasm`, or from its compiled module.
+const notEngine = (cause: unknown): EngineError =>
+  new EngineError('EINVAL', `not an engine: ${String(cause)}; pass the bytes of fprobe.wasm`, cause);
+
+/// Starts an engine from the bytes of `fprobe.wasm`, or from its compiled module. Throws EngineError for other modules.
 export async function instantiateEngine(
   source: BufferSource | WebAssembly.Module,
   imports: EngineImports = {},
 ): Promise<Engine> {
-  const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
+  let module: WebAssembly.Module;
+  let instance: WebAssembly.Instance;
   const { call = () => 0, clock = () => performance.now() * NANOSECONDS, wait = () => 0 } = imports;
-  const instance = await WebAssembly.instantiate(module, { fprobe: { call, clock, wait } });
+  try {
+    module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
+  } catch (error) {
+    throw error instanceof WebAssembly.CompileError ? notEngine(error) : error;
+  }
+  try {
+    instance = await WebAssembly.instantiate(module, { fprobe: { call, clock, wait } });
+  } catch (error) {
+    throw notEngine(error);
+  }
   return new Engine(instance.exports as EngineExports);
 }
 

@@ -19,12 +19,19 @@ function compilePattern(pattern: string): (name: string) => boolean {
   return (name) => name === pattern || glob(name);
 }
 
-const globs = (filter: Filter | undefined): ((name: string) => boolean)[] =>
-  (filter === undefined ? [] : typeof filter === 'string' ? [filter] : filter).map(compilePattern);
+function globs(what: keyof FilterPair, filter: Filter | undefined): ((name: string) => boolean)[] {
+  if (filter === undefined) return [];
+  const patterns: unknown = typeof filter === 'string' ? [filter] : filter;
+  const wrong = Array.isArray(patterns) ? patterns.findIndex((pattern) => typeof pattern !== 'string') : 0;
+  if (wrong < 0) return (patterns as string[]).map(compilePattern);
+  const [where, value] = Array.isArray(patterns) ? [`${what}[${wrong}]`, patterns[wrong]] : [what, patterns];
+  throw new TypeError(`${where} is ${String(value)} (${typeof value}), expected a glob or an array of globs`);
+}
 
-/// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace).
+/// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace). Throws TypeError
+/// for what is not a glob.
 export function compileFilter({ filter, notrace }: FilterPair): (name: string) => boolean {
-  const wanted = globs(filter);
-  const unwanted = globs(notrace);
+  const wanted = globs('filter', filter);
+  const unwanted = globs('notrace', notrace);
   return (name) => (wanted.length === 0 || wanted.some((glob) => glob(name))) && !unwanted.some((glob) => glob(name));
 }

@@ -34,7 +34,8 @@ export class GraphTracer {
   readonly #ring: number;
   readonly #index: number;
   #registered = true;
-  #freed = false;
+  /// `lost` as it was when the buffer was given back.
+  #lost: number | undefined;
 
   /// Use `Tracer.startGraph`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: GraphOptions) {
@@ -42,6 +43,9 @@ export class GraphTracer {
     const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
     if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
       throw new RangeError(`bufferPages is ${bufferPages}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
+    }
+    if (mode !== 'overwrite' && mode !== 'stop') {
+      throw new RangeError(`mode is '${mode}', expected 'overwrite' or 'stop'`);
     }
     const matches = compileFilter(options);
     this.#engine = engine;
@@ -59,18 +63,19 @@ export class GraphTracer {
 
   /// Events that were dropped or overwritten before anybody read them.
   get lost(): number {
-    return this.#engine.memory.ringLost(this.#ring);
+    return this.#lost ?? this.#engine.memory.ringLost(this.#ring);
   }
 
   /// `tracing_on`: recording can be halted and taken up again without touching a gate.
   set on(on: boolean) {
-    this.#engine.exports.ring_on(this.#ring, on ? 1 : 0);
+    if (!this.#closed) this.#engine.exports.ring_on(this.#ring, on ? 1 : 0);
   }
 
   /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
-  /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`).
+  /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
   pages(visit: (batch: Batch) => void, consume = false): void {
-    if (this.#freed) return;
+    if (this.#closed) return;
+    this.#users.settle();
     const { exports, memory } = this.#engine;
     const batch = pageBatch();
     const [tail, head] = memory.ringRange(this.#ring);
@@ -80,6 +85,7 @@ export class GraphTracer {
       decodePage(memory.u32, page, batch);
       if (consume) exports.ring_consume(this.#ring, sequence);
       visit(batch);
+      if (this.#closed) return;
     }
   }
 
@@ -110,7 +116,7 @@ export class GraphTracer {
 
   /// Forgets all that was recorded so far.
   clear(): void {
-    this.#engine.exports.ring_clear(this.#ring);
+    if (!this.#closed) this.#engine.exports.ring_clear(this.#ring);
   }
 
   /// Stops recording; what was recorded can still be read. Functions that are running leave no return.
@@ -121,10 +127,16 @@ export class GraphTracer {
     this.#engine.exports.fgraph_unregister(this.#index);
   }
 
-  /// Stops recording and gives the buffer back.
+  /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
   close(): void {
+    if (this.#closed) return;
     this.unregister();
-    if (!this.#freed) this.#engine.exports.ring_free(this.#ring);
-    this.#freed = true;
+    this.#lost = this.lost;
+    this.#engine.exports.ring_free(this.#ring);
+  }
+
+  /// The engine may give the same address to somebody else's buffer.
+  get #closed(): boolean {
+    return this.#lost !== undefined;
   }
 }

@@ -46,14 +46,14 @@ export class Profiler {
   }
 
   #read(): FunctionStatistics[] {
+    this.#users.settle();
     const { memory } = this.#engine;
     const rows: FunctionStatistics[] = [];
-    for (const target of this.#users.targets) {
-      for (const { id } of target.sites) {
-        const { count, total, self, max } = memory.statistics(this.#index, id);
-        if (count === 0) continue;
-        rows.push({ site: id, name: this.#symbols.symbol(id), count, total, self, average: total / count, max });
-      }
+    // Of all targets, those that were detached too.
+    for (let site = 0; site < memory.siteCount(); site++) {
+      const { count, total, self, max } = memory.statistics(this.#index, site);
+      if (count === 0) continue;
+      rows.push({ site, name: this.#symbols.symbol(site), count, total, self, average: total / count, max });
     }
     return rows.sort((a, b) => b.self - a.self || b.total - a.total);
   }
@@ -65,7 +65,8 @@ export class Profiler {
 
   /// Zeroes all counts.
   clear(): void {
-    this.#engine.exports.stats_clear(this.#index);
+    if (this.#last) this.#last = [];
+    else this.#engine.exports.stats_clear(this.#index);
   }
 
   /// Stops counting; the counts can still be read.

@@ -35,7 +35,10 @@ export async function compileWasm(bytes: BufferSource): Promise<WebAssembly.Modu
 }
 
 function copyBytes(source: BufferSource): Uint8Array<ArrayBuffer> {
-  if (source instanceof ArrayBuffer) return new Uint8Array(source.slice(0));
+  // By its tag: a buffer from another realm (a vm context, a frame) is no instance of ours.
+  if (Object.prototype.toString.call(source) === '[object ArrayBuffer]') {
+    return new Uint8Array(source as ArrayBuffer).slice();
+  }
   if (ArrayBuffer.isView(source)) {
     return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice() as Uint8Array<ArrayBuffer>;
   }
@@ -73,6 +76,9 @@ export async function instantiateWasm(
   attach: (target: WasmTarget) => void,
   detach: (target: WasmTarget) => void,
 ): Promise<LoadedWasm> {
+  if (options.name !== undefined && typeof options.name !== 'string') {
+    throw new TypeError(`name is ${String(options.name)} (${typeof options.name}), expected a string`);
+  }
   const bytes = bytesOf(source);
   let info: ModuleInfo;
   let instrumented: ReturnType<typeof instrument>;
