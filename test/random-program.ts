@@ -33,7 +33,8 @@ export interface ProgramFeatures {
 export interface RandomProgram {
   bytes: Uint8Array<ArrayBuffer>;
   functions: number;
-  /// Functions exported as f0, f1, …; the table is exported at times, as `table`.
+  /// Functions exported as f0, f1, …; the table is exported at times, as `table`. The global `steps` is how many more calls
+  /// the functions make before all of them return at once.
   exported: number[];
 }
 
@@ -247,6 +248,8 @@ export function randomProgram(rng: Random, features: ProgramFeatures): RandomPro
     if (type === TYPE_ONE) locals.push([1, I32]); // so that local 2 is the same in both signatures
     if (features.exceptions === 'exnref') locals.push([1, 0x69]);
     w.emit(0x20, 0, 0x41, 1, 0x48, 0x04, 0x40, 0x41, 0, 0x0f, 0x0b); // out of fuel
+    w.emit(0x23, 0, 0x45, 0x04, 0x40, 0x41, 0, 0x0f, 0x0b); // out of steps: the tree of calls grows with a power of the fuel
+    w.emit(0x23, 0, 0x41, 1, 0x6b, 0x24, 0);
     w.statements(2 + rng.below(7), 0);
     if (features.tailCalls && rng.chance(25)) {
       const callee = rng.below(functions);
@@ -271,6 +274,7 @@ export function randomProgram(rng: Random, features: ProgramFeatures): RandomPro
     ...results,
   ];
   const exports = exported.map((f) => [...text(`f${f}`), 0x00, ...uleb(IMPORTS + f)]);
+  exports.push([...text('steps'), 0x03, 0x00]);
   if (tableExported) exports.push([...text('table'), 0x01, 0x00]);
   const segments = inTable.flatMap((f, i) => (f < 0 ? [] : [[0x00, 0x41, ...sleb(i), 0x0b, 1, ...uleb(IMPORTS + f)]]));
   const bytes = [
@@ -291,6 +295,7 @@ export function randomProgram(rng: Random, features: ProgramFeatures): RandomPro
     ...section(4, vector([[0x70, 0x00, ...uleb(tableSize + 1)]])),
     ...section(5, vector([[0x00, 0x01]])),
     ...(features.exceptions === 'none' ? [] : section(13, vector([[0x00, TYPE_TAG]]))),
+    ...section(6, vector([[I32, 0x01, 0x41, 0, 0x0b]])),
     ...section(7, vector(exports)),
     ...section(9, vector(segments)),
     ...section(10, vector(bodies)),

@@ -14,8 +14,11 @@ import type { Extension } from './writer.ts';
 const LOCALS_MAX = 50_000;
 export const BODY_MAX = 7_654_321;
 
-// What a gate adds to a body, about; only used to guess sizes.
+// What a gate adds to a body, and a face on top of it, about; only used to guess sizes.
 const GATE_BYTES = 44;
+const FACE_BYTES = 24;
+// No body larger than this is written twice: its own work hides what that saves.
+const QUICK_MAX = 512;
 
 /// What is wanted, by defined function.
 export interface CodeOptions {
@@ -24,6 +27,8 @@ export interface CodeOptions {
   /// 1: copied as it is, because it is too large or would be.
   readonly raw: Uint8Array;
   readonly args: boolean;
+  /// How far bodies may be written twice: the module's growth as a share of its size, all included, that they may lead to.
+  readonly growth: number;
   readonly names: TypeNames;
 }
 
@@ -58,6 +63,24 @@ export class TypeNames {
   }
 }
 
+/// The largest size such that all bodies up to it can be written twice within `growth`.
+function quickMax({ bytes, bodySizes, importedFunctions }: ModuleInfo, plan: FacePlan, growth: number): number {
+  const bytesOfSize = new Float64Array(QUICK_MAX + 1);
+  let room = bytes.length * growth - plan.faces.length * FACE_BYTES;
+  for (let i = 0; i < bodySizes.length; i++) {
+    room -= GATE_BYTES;
+    if (bodySizes[i]! > QUICK_MAX) continue;
+    bytesOfSize[bodySizes[i]!]! += bodySizes[i]! + (plan.faceOf[importedFunctions + i]! >= 0 ? 8 : 12);
+  }
+  let max = 0;
+  while (max < QUICK_MAX) {
+    room -= bytesOfSize[max + 1]!;
+    if (room < 0) break;
+    max++;
+  }
+  return max;
+}
+
 export function rewriteCode(module: ModuleInfo, additions: Additions, plan: FacePlan, options: CodeOptions): Code {
   return new CodeWriter(module, additions, plan, options).write();
 }
@@ -74,6 +97,8 @@ class CodeWriter {
   readonly #outgrown: number[] = [];
   /// End of the input's code section, −1 when there is none.
   readonly #end: number;
+  /// Bodies up to this size are written twice.
+  readonly #quickMax: number;
   #catching = 0;
 
   constructor(module: ModuleInfo, additions: Additions, plan: FacePlan, options: CodeOptions) {
@@ -84,7 +109,8 @@ class CodeWriter {
     const section = module.sections.find(({ id }) => id === SECTION_CODE);
     const size = section === undefined ? 0 : section.end - section.start;
     this.#end = section?.end ?? -1;
-    this.#out = new ByteWriter(size + (size >>> 5) + (bodies + 16) * GATE_BYTES);
+    this.#quickMax = quickMax(module, plan, options.growth);
+    this.#out = new ByteWriter(Math.ceil(size * (1 + options.growth)) + (bodies + 16) * GATE_BYTES);
     this.#runs = new RunList(bodies * 3 + 64);
     this.#rewriter = new BodyRewriter(module, additions, plan, this.#out, this.#runs);
   }
@@ -142,7 +168,7 @@ class CodeWriter {
 
     const locals = rewriter.readLocals(defined);
     const fits = (form: BodyOptions) => locals + rewriter.addedLocals(form) <= LOCALS_MAX;
-    let form: BodyOptions = { site: NO_SITE, args: this.#options.args, catches: false };
+    let form: BodyOptions = { site: NO_SITE, args: this.#options.args, catches: false, quick: false };
     const roomToCatch = fits({ ...form, catches: true });
     if (this.#options.wanted[defined] === 1) form = this.#withGate(form, defined, locals, fits);
 
@@ -152,7 +178,7 @@ class CodeWriter {
       out.length = start;
       this.#runs.length = firstRun;
       this.#catching++;
-      form = { ...form, catches: true };
+      form = { ...form, catches: true, quick: false };
       if (form.site !== NO_SITE) form = this.#withGate(form, defined, locals, fits);
       at = out.openSize(sizeGuess);
       rewriter.rewrite(index, form, false);
@@ -166,9 +192,10 @@ class CodeWriter {
 
   /// The form with a gate if there is room for its locals; otherwise the function is skipped.
   #withGate(form: BodyOptions, defined: number, locals: number, fits: (form: BodyOptions) => boolean): BodyOptions {
-    const gated = { ...form, site: this.#sites.length };
+    const small = this.#module.bodySizes[defined]! <= this.#quickMax;
+    const gated = { ...form, site: this.#sites.length, quick: small && !form.catches };
     if (fits(gated)) return gated;
     this.#skip(defined, `it has ${locals} locals, ${LOCALS_MAX} are allowed`);
-    return { ...form, site: NO_SITE };
+    return { ...form, site: NO_SITE, quick: false };
   }
 }

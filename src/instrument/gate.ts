@@ -10,6 +10,16 @@
 //   armed → leave(armed)
 //
 // A body that neither returns early nor branches to its own end does without the block.
+//
+// A gate that is closed costs what `armed` costs: it is set at the entry, kept over all calls, and tested at the exit. Small
+// bodies, where that counts most, are written twice: the first form is taken while the gate is closed (in a faced
+// function: while nobody watches), tests once and knows nothing of `armed`; the second is the one above.
+//
+//   block
+//     gate → br                    one test, not taken while closed
+//     body ; return
+//   end
+//   … as above …
 
 import {
   ENTER_WORDS_MAX,
@@ -52,6 +62,7 @@ export function writeFaceEnd(out: ByteWriter): void {
 /// `if` of the site's gate up to its `end`, without arguments.
 export function writeEnter(out: ByteWriter, additions: Additions, site: number, armed: number): void {
   writeGateTest(out, additions, site);
+  out.pair(op.OP_IF, EMPTY);
   writeSiteId(out, additions, site);
   additions.writeSlotCall(out, SLOT_ENTER, additions.enterType);
   out.op(op.OP_LOCAL_SET, armed);
@@ -73,6 +84,7 @@ export function writeEnterWords(
     return;
   }
   writeGateTest(out, additions, site);
+  out.pair(op.OP_IF, EMPTY);
   for (let i = ENTER_WORDS_MAX; i < words.length; i++) {
     writeConst(out, i);
     writeWord(out, words[i]!, words[i]!.value);
@@ -86,11 +98,11 @@ export function writeEnterWords(
   out.u8(op.OP_END);
 }
 
-function writeGateTest(out: ByteWriter, additions: Additions, site: number): void {
+/// Nonzero on the stack when the site's gate is open.
+export function writeGateTest(out: ByteWriter, additions: Additions, site: number): void {
   out.op(op.OP_GLOBAL_GET, additions.gateGlobal(site));
   writeConst(out, additions.gateBit(site));
   out.u8(op.OP_I32_AND);
-  out.pair(op.OP_IF, EMPTY);
 }
 
 function writeSiteId(out: ByteWriter, additions: Additions, site: number): void {

@@ -28,6 +28,8 @@ const EXPORTS_MAX = 1_000_000;
 // Older V8 stops here. A module that is above already will not run there anyway.
 const EXPORTS_MAX_OLD = 100_000;
 
+const GROWTH = 0.24;
+
 export interface InstrumentOptions {
   /// Pass arguments and results to the engine as 64-bit words. Default false.
   readonly args?: boolean;
@@ -35,6 +37,9 @@ export interface InstrumentOptions {
   readonly start?: 'keep' | 'defer';
   /// Which functions get a gate. Default: all. Asked once for each defined function, in order.
   readonly only?: (fn: FunctionInfo) => boolean;
+  /// Small bodies are written twice, which makes their gates cheaper while closed, as long as the module does not grow by
+  /// more than this share of its size, everything that is added included. 0: never. Default 0.24.
+  readonly growth?: number;
   /// Have the engine check the result, and refuse input that it would refuse. Default true; a loader that compiles the
   /// result anyway saves the time. Nothing is checked where there is no `WebAssembly`.
   readonly validate?: boolean;
@@ -95,6 +100,7 @@ class Instrumenting {
   readonly #module: ModuleInfo;
   readonly #args: boolean;
   readonly #deferStart: boolean;
+  readonly #growth: number;
   readonly #names: TypeNames;
   /// By defined function: a gate is wanted.
   readonly #wanted: Uint8Array;
@@ -106,6 +112,8 @@ class Instrumenting {
     this.#module = module;
     this.#args = options.args === true;
     this.#deferStart = options.start === 'defer' && module.start !== undefined;
+    this.#growth = options.growth ?? GROWTH;
+    if (!(this.#growth >= 0)) throw new RangeError(`growth is ${this.#growth}, expected a share of 0 or more`);
     this.#names = new TypeNames(module);
     this.#raw = Uint8Array.from(module.bodySizes, (size) => (size > BODY_MAX ? 1 : 0));
     this.#wanted = this.#choose(options.only);
@@ -118,7 +126,13 @@ class Instrumenting {
       const plan = this.#plan(additions);
       const tooMany = this.#tooMany(additions, plan);
       if (tooMany !== undefined) return this.#leaveAlone(tooMany);
-      const options = { wanted: this.#wanted, raw: this.#raw, args: this.#args, names: this.#names };
+      const options = {
+        wanted: this.#wanted,
+        raw: this.#raw,
+        args: this.#args,
+        growth: this.#growth,
+        names: this.#names,
+      };
       const code = rewriteCode(this.#module, additions, plan, options);
       if (!this.#learn(code)) return this.#assemble(additions, plan, code, setter);
     }

@@ -3,8 +3,9 @@
 //   input    | run 0        | run 1 |x| run 2 |          x: replaced (`return` becomes `br`)
 //   output   | run 0        |+++| run 1 |++| run 2 |     +: added
 //
-// Two parallel arrays hold each run's first byte in input and output; both rise. A run ends where the next one begins,
-// in the input: that is also what an added byte is mapped to.
+// Two parallel arrays hold each run's first byte in input and output. A run ends where the next one begins, in the input: that
+// is also what an added byte is mapped to. Output offsets rise; input offsets do too, but for bodies that were written twice:
+// behind the first form they step back to where the second begins.
 
 /// Grows while the output is written; becomes an `OffsetMap` when it is complete.
 export class RunList {
@@ -53,28 +54,55 @@ function grown(array: Uint32Array, capacity: number): Uint32Array {
 export class OffsetMap {
   readonly #original: Uint32Array;
   readonly #instrumented: Uint32Array;
+  // The same without the first forms of bodies that were written twice, so that both rise.
+  readonly #rising: { readonly original: Uint32Array; readonly instrumented: Uint32Array };
 
   /// The last run is only there to end the one before it.
   constructor(original: Uint32Array, instrumented: Uint32Array) {
     this.#original = original;
     this.#instrumented = instrumented;
+    this.#rising = rising(original, instrumented);
   }
 
   /// Offset in the original module of the byte at `offset` of the instrumented one. A byte that was added maps to the
   /// original byte that follows it, and one past the end to the original's size.
   toOriginal(offset: number): number {
     const run = findRun(this.#instrumented, offset);
-    const original = this.#original[run]! + (offset - this.#instrumented[run]!);
-    return Math.min(original, this.#original[run + 1] ?? this.#original[run]!);
+    const start = this.#original[run]!;
+    const end = this.#original[run + 1] ?? start;
+    return end < start ? end : Math.min(start + (offset - this.#instrumented[run]!), end);
   }
 
   /// Offset in the instrumented module of the byte at `offset` of the original one. A byte that was dropped or replaced
-  /// maps to what stands in its place.
+  /// maps to what stands in its place, one that was written twice to the form that can be watched.
   toInstrumented(offset: number): number {
-    const run = findRun(this.#original, offset);
-    const instrumented = this.#instrumented[run]! + (offset - this.#original[run]!);
-    return Math.min(instrumented, this.#instrumented[run + 1] ?? this.#instrumented[run]!);
+    const { original, instrumented } = this.#rising;
+    const run = findRun(original, offset);
+    const start = instrumented[run]!;
+    return Math.min(start + (offset - original[run]!), instrumented[run + 1] ?? start);
   }
+}
+
+// Each run that no later one goes back before.
+function rising(
+  original: Uint32Array,
+  instrumented: Uint32Array,
+): { readonly original: Uint32Array; readonly instrumented: Uint32Array } {
+  const kept: number[] = [];
+  let least = Number.POSITIVE_INFINITY;
+  let steps = 0;
+  for (let i = 1; i < original.length; i++) if (original[i]! < original[i - 1]!) steps++;
+  if (steps === 0) return { original, instrumented };
+  for (let i = original.length - 1; i >= 0; i--) {
+    if (original[i]! > least) continue;
+    least = original[i]!;
+    kept.push(i);
+  }
+  kept.reverse();
+  return {
+    original: Uint32Array.from(kept, (i) => original[i]!),
+    instrumented: Uint32Array.from(kept, (i) => instrumented[i]!),
+  };
 }
 
 // The last run that begins at or before `offset`; 0 when there is none.

@@ -27,6 +27,7 @@ import {
   writeEnterWords,
   writeFace,
   writeFaceEnd,
+  writeGateTest,
   writeLeave,
   writeLeaveWords,
   writeRestore,
@@ -55,6 +56,8 @@ export interface BodyOptions {
   readonly args: boolean;
   /// Landing pads restore the shadow stack.
   readonly catches: boolean;
+  /// The body is written twice: in front of the form that can be watched, one that is taken while the gate is closed.
+  readonly quick: boolean;
 }
 
 export class BodyRewriter {
@@ -141,39 +144,66 @@ export class BodyRewriter {
       valued ? results : [],
     );
 
+    const localCount = params.length + this.#locals.count;
     const face = this.#plan.faceOf[index]!;
+    if (face === LIGHT_FACE) writeVia(out, additions, 0);
+    if (options.quick && !this.#quickBody(site, face, localCount)) return CATCHES;
     if (face >= 0) writeFace(out, additions, this.#plan.groupOf(index), face);
-    else if (face === LIGHT_FACE) writeVia(out, additions, 0);
     if (site !== NO_SITE) {
       if (args) writeEnterWords(out, additions, site, this.#armed, params);
       else writeEnter(out, additions, site, this.#armed);
     }
     if (catches) writeSave(out, additions, this.#saved, face >= 0);
     if (face >= 0) writeFaceEnd(out);
-    const block = out.length;
-    const firstRun = this.#runs.length;
-    if (site !== NO_SITE) {
-      out.u8(op.OP_BLOCK);
-      additions.pool.writeBlockType(out, this.#blockOf(NOTHING.params, results));
-    }
-    const inside = out.length;
-
-    this.#runStart = cursor.pos;
-    this.#targeted = false;
-    if (!this.#instructions(params.length + this.#locals.count, stopAtCatch)) return CATCHES;
-    this.#flush(cursor.end);
+    if (!this.#body(localCount, stopAtCatch, site !== NO_SITE)) return CATCHES;
     if (site === NO_SITE) return DONE;
-
-    if (!this.#targeted) {
-      // Nothing leads to the block's end, so the block goes: its beginning here, its `end` as the last byte.
-      out.bytes.copyWithin(block, inside, out.length - 1);
-      out.length -= inside - block + 1;
-      this.#runs.shift(firstRun, block - inside);
-    }
     if (valued) writeLeaveWords(out, additions, this.#armed, results, spare);
     else writeLeave(out, additions, this.#armed);
     out.u8(op.OP_END);
     return DONE;
+  }
+
+  /// The body for while nobody watches. One test decides, at the entry; after it there is nothing to remember and nothing to
+  /// leave, and the engine finds no reason to put the code for watching in its way. Returns false when it catches.
+  #quickBody(site: number, face: number, localCount: number): boolean {
+    const out = this.#out;
+    const armed = this.#armed;
+    out.pair(op.OP_BLOCK, EMPTY);
+    if (face >= 0) out.op(op.OP_GLOBAL_GET, this.#additions.any);
+    else writeGateTest(out, this.#additions, site);
+    out.op(op.OP_BR_IF, 0);
+    this.#armed = NO_LOCAL;
+    const whole = this.#body(localCount, true, true);
+    this.#armed = armed;
+    this.#runs.add(this.#cursor.end, out.length);
+    out.pair(op.OP_RETURN, op.OP_END);
+    this.#cursor.pos = this.#locals.end;
+    return whole;
+  }
+
+  /// The instructions from the cursor to the body's end, in a block that takes the place of the function's own level when
+  /// `inBlock` is set and anything leads there. Returns false when it stopped at a catch.
+  #body(localCount: number, stopAtCatch: boolean, inBlock: boolean): boolean {
+    const out = this.#out;
+    const cursor = this.#cursor;
+    const block = out.length;
+    const firstRun = this.#runs.length;
+    if (inBlock) {
+      out.u8(op.OP_BLOCK);
+      this.#additions.pool.writeBlockType(out, this.#blockOf(NOTHING.params, this.#func.results));
+    }
+    const inside = out.length;
+    this.#runStart = cursor.pos;
+    this.#targeted = false;
+    if (!this.#instructions(localCount, stopAtCatch)) return false;
+    this.#flush(cursor.end);
+    if (inBlock && !this.#targeted) {
+      // The block goes: its beginning here, its `end` as the last byte.
+      out.bytes.copyWithin(block, inside, out.length - 1);
+      out.length -= inside - block + 1;
+      this.#runs.shift(firstRun, block - inside);
+    }
+    return true;
   }
 
   #flush(to: number): void {

@@ -11,7 +11,7 @@ import { readThrough } from './imports.ts';
 import type { NotraceFunction, TargetSite } from './target.ts';
 import { WasmTarget } from './wasm.ts';
 
-export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'only'> {
+export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'growth' | 'only'> {
   /// Name of the target in lists and messages. Default: the name section's module name, else `wasmN`.
   readonly name?: string;
   /// How the target reaches the engine. `attached` is the form there is.
@@ -86,6 +86,7 @@ export async function instantiateWasm(
     info = readModule(bytes);
     instrumented = instrument(bytes, {
       args: options.args,
+      growth: options.growth,
       only: options.only,
       start: 'defer',
       validate: false, // compiling tells

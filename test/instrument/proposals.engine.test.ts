@@ -19,6 +19,8 @@ if (major === 20) setFlagsFromString(flags['relaxed SIMD']);
 const FORMS: [string, InstrumentOptions][] = [
   ['default', {}],
   ['args', { args: true }],
+  ['bodies written twice', { growth: 100 }],
+  ['bodies written twice, args', { growth: 100, args: true }],
   ['start deferred', { start: 'defer' }],
   ['no gates', { only: () => false }],
   ['every other gate', { only: ({ index }) => index % 2 === 0 }],
