@@ -1,7 +1,9 @@
 // The main job, `npm start`: SQLite as npm ships it runs a real workload while its function graph is recorded. Prints the
 // top of the graph, the functions that took most self time, and what watching cost, measured in one interleaved run.
 
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { parse, reason, UsageError } from '../src/cli/usage.ts';
 import { type FunctionStatistics, type GraphTracer, Tracer } from '../src/index.ts';
 import { type Session, untouched } from '../test/programs/program.ts';
 import { sqliteOfficial as sqlite } from '../test/programs/sqlite-official.ts';
@@ -93,7 +95,29 @@ function costs(ways: readonly Way[], expected: string): string {
   );
 }
 
+const HELP = `usage: npm start [-- [-o FILE]]
+
+Runs SQLite under the tracer and prints the top of its function graph, the functions
+that took most self time, and what watching cost.
+
+  -o, --output FILE   write the whole recorded graph to FILE as well
+  -h, --help          this text
+
+example:
+  npm start -- -o graph.txt
+`;
+
 async function main(): Promise<void> {
+  const { values } = parse({
+    args: process.argv.slice(2),
+    options: { output: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  // Opened before anything runs: who cannot write should hear so at once.
+  const output = values.output === undefined ? undefined : openOutput(values.output);
   progress('starting SQLite');
   const plain = await sqlite.start(untouched);
   const off = await watched('mono');
@@ -113,6 +137,10 @@ async function main(): Promise<void> {
   on.session.run(0.1);
   stop();
   const text = graph!.read();
+  if (output !== undefined) {
+    writeSync(output, text);
+    closeSync(output);
+  }
   const profile = on.tracer.startProfile();
   on.session.run(SCALE);
   profile.unregister();
@@ -146,4 +174,18 @@ async function main(): Promise<void> {
   );
 }
 
-await main();
+function openOutput(path: string): number {
+  try {
+    return openSync(path, 'w');
+  } catch (error) {
+    throw new UsageError(`cannot write ${path}: ${reason(error)}`);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+}

@@ -28,7 +28,7 @@ const EXPORTS_MAX = 1_000_000;
 // Older V8 stops here. A module that is above already will not run there anyway.
 const EXPORTS_MAX_OLD = 100_000;
 
-const GROWTH = 0.24;
+const GROWTH = 0.22;
 
 export interface InstrumentOptions {
   /// Pass arguments and results to the engine as 64-bit words. Default false.
@@ -38,7 +38,7 @@ export interface InstrumentOptions {
   /// Which functions get a gate. Default: all. Asked once for each defined function, in order.
   readonly only?: (fn: FunctionInfo) => boolean;
   /// Small bodies are written twice, which makes their gates cheaper while closed, as long as the module does not grow by
-  /// more than this share of its size, everything that is added included. 0: never. Default 0.24.
+  /// more than this share of its size, everything that is added included. 0: never. Default 0.22.
   readonly growth?: number;
   /// Have the engine check the result, and refuse input that it would refuse. Default true; a loader that compiles the
   /// result anyway saves the time. Nothing is checked where there is no `WebAssembly`.

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// The command line: finds the command, runs it, and turns what it throws into one line and an exit code.
+
+import { list } from './list.ts';
+import { UsageError } from './usage.ts';
+
+/// A command gets the arguments after its name and returns the exit code.
+interface Command {
+  readonly summary: string;
+  readonly run: (args: string[]) => number | Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  list: { summary: 'the functions of a WebAssembly file that can be probed', run: list },
+};
+
+const EXIT_USAGE = 2;
+
+function help(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`);
+  return `usage: fprobe COMMAND [OPTION]…
+
+Function tracing for WebAssembly.
+
+${commands.join('\n')}
+
+\`fprobe COMMAND --help\` tells more about each.
+`;
+}
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(help());
+    return name === undefined ? EXIT_USAGE : 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) throw new UsageError(`there is no command '${name}', see fprobe --help`);
+  return command.run(args);
+}
+
+// A reader that has seen enough (`fprobe list … | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`fprobe: ${error.message}\n`);
+    process.exitCode = EXIT_USAGE;
+  },
+);

@@ -1,0 +1,91 @@
+// The command line as a shell sees it: output, exit code, one line on stderr.
+
+import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '..');
+const SQLITE = 'node_modules/sql.js/dist/sql-wasm.wasm';
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+const fprobe = (...args: string[]): Promise<Outcome> =>
+  new Promise((resolve) => {
+    const command = ['--import', 'tsx', 'src/cli/main.ts', ...args];
+    execFile(process.execPath, command, { cwd: root, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+
+const refusal = (stderr: string): Outcome => ({ code: 2, stdout: '', stderr: `fprobe: ${stderr}\n` });
+
+describe('fprobe list', () => {
+  test('lists functions by address, size, name and type', async () => {
+    const { code, stdout, stderr } = await fprobe('list', SQLITE);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(1968);
+    expect(lines[0]).toMatch(/^ +0x[0-9a-f]+ +\d+ {2}\S+ \(.*\) → \(.*\)$/);
+    const addresses = lines.map((line) => Number.parseInt(line.trim(), 16));
+    expect(addresses).toEqual([...addresses].sort((a, b) => a - b));
+  });
+
+  test('filters, and prints JSON for other programs', async () => {
+    const { stdout } = await fprobe('list', SQLITE, '-f', 'func[[]4?]', '-n', 'func[[]42]', '--json');
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(rows.map(({ name }) => name)).toEqual([
+      'func[40]',
+      'func[43]',
+      'func[44]',
+      'func[45]',
+      'func[46]',
+      'func[48]',
+      'func[49]',
+    ]);
+    expect(rows[0]).toEqual({
+      address: '0x1069',
+      index: 40,
+      size: 14,
+      type: '(i32, i32, i32, i32) → (i32)',
+      name: 'func[40]',
+    });
+  });
+
+  test('explains itself', async () => {
+    expect((await fprobe('--help')).stdout).toContain('list ');
+    const { code, stdout } = await fprobe('list', '--help');
+    expect(code).toBe(0);
+    expect(stdout).toContain('examples:');
+  });
+
+  test('refuses in one line, exit code 2', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fprobe-'));
+    const truncated = join(folder, 'truncated.wasm');
+    writeFileSync(truncated, Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 9, 1));
+    expect(await fprobe('list')).toEqual(refusal('list: which file? see fprobe list --help'));
+    expect(await fprobe('lsit')).toEqual(refusal("there is no command 'lsit', see fprobe --help"));
+    expect(await fprobe('list', '--colour', SQLITE)).toEqual(refusal("Unknown option '--colour'"));
+    expect(await fprobe('list', 'a.wasm', 'b.wasm')).toEqual(refusal('list: one file at a time, there is also b.wasm'));
+    expect(await fprobe('list', join(folder, 'none.wasm'))).toEqual(
+      refusal(`cannot read ${join(folder, 'none.wasm')}: no such file or directory`),
+    );
+    expect(await fprobe('list', 'README.md')).toEqual(
+      refusal('README.md: wasm: 0x23 at byte 0, expected the magic number 00 61 73 6d ("\\0asm")'),
+    );
+    const { code, stderr } = await fprobe('list', truncated);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^fprobe: .*truncated\.wasm: wasm: .* at byte \d+, expected .*\n$/);
+    expect(await fprobe('list', SQLITE, '-f', 'nothing*')).toEqual(
+      refusal(`list: nothing in ${SQLITE} matches nothing*`),
+    );
+  });
+});
