@@ -16,6 +16,8 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'graph-record': () => import('./graph-record.ts'),
   statistics: () => import('./statistics.ts'),
   'programs-on': () => import('./programs-on.ts'),
+  instrumenting: () => import('./instrumenting.ts'),
+  depth: () => import('./depth.ts'),
   drain: () => import('./drain.ts'),
 };
 

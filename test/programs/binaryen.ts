@@ -2,11 +2,24 @@
 // each call that could throw leaves by an `invoke_…` import and comes back in through a function out of the exported
 // table, hundreds of thousands of times a run.
 import { embedded } from './embedded.ts';
-import { type Bytes, bytesOf, digest, type Program, textOf, throughGlobal, urlOf } from './program.ts';
+import {
+  type Bytes,
+  bytesOf,
+  digest,
+  type Instantiate,
+  type Program,
+  textOf,
+  throughGlobal,
+  urlOf,
+} from './program.ts';
 
 type Binaryen = typeof import('binaryen')['default'];
 
 const wasm = (): Bytes => embedded('binaryen/index.js');
+
+/// The package with a module of its own.
+export const loadBinaryen = (instantiate: Instantiate): Promise<Binaryen> =>
+  throughGlobal(instantiate, wasm(), evaluate);
 
 export const binaryen: Program = {
   name: 'binaryen',
@@ -14,7 +27,7 @@ export const binaryen: Program = {
   language: 'C++',
   wasm,
   async start(instantiate) {
-    const tool = await throughGlobal(instantiate, wasm(), evaluate);
+    const tool = await loadBinaryen(instantiate);
     const module = bytesOf('@chainsafe/as-sha256/build/untouched.wasm');
     return {
       run(scale = 1) {
