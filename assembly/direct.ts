@@ -21,18 +21,18 @@
 
 import {
   ABI_CLOCK, ABI_COUNTER, ABI_DEAD, ABI_LOOPED, ABI_SITE_COUNT, ABI_SITES, CLOCK_COUNTER, FGRAPH_DATA_INDEX_SHIFT,
-  FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_BITMAP, FGRAPH_TYPE_DATA, FGRAPH_TYPE_SHIFT,
-  FRAME_BITMAP, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT,
+  FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA, FGRAPH_TYPE_SHIFT,
+  FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT,
   RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH, RING_EXTRA, RING_OLD, RING_ON, RING_PAGE_SIZE, RING_TIME, RING_WRITE,
-  SITE_IP, SITE_SHIFT, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_DIRECT, TASK_DIRECT_HEADER, TASK_DIRECT_RETURNS,
-  TASK_DIRECT_RING, TASK_DIRECT_TIME, TASK_LIMIT, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_TOP, WORD_SIZE,
+  SITE_IP, SITE_SHIFT, SITE_USERS, STEP_AT, STEP_KIND, STEP_SHIFT, STEP_SIZE, TASK_BASE, TASK_DEPTH, TASK_DIRECT, TASK_DIRECT_HEADER, TASK_DIRECT_RETURNS,
+  TASK_DIRECT_RING, TASK_DIRECT_TIME, TASK_LIMIT, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SET, TASK_SET_COUNT,
+  TASK_STEPS, TASK_TOP, WORD_SIZE,
 } from './layout';
 
 /// Words from the DATA word of a direct frame down to its base: the frame, the bitmap word and the call time.
 const DIRECT_DISTANCE = FRAME_WORDS + 2;
 const DIRECT_HEADER = FRAME_DATA + WORD_SIZE;
 const DIRECT_SIZE = DIRECT_HEADER + WORD_SIZE;
-const DIRECT_BITMAP: u32 = FGRAPH_TYPE_BITMAP << FGRAPH_TYPE_SHIFT | FRAME_WORDS;
 /// The upper half of a record made in direct mode: one event after the one before.
 const DIRECT_DELTA: u64 = 1 << 32;
 
@@ -41,7 +41,7 @@ export class Direct {
   @inline static enter(task: u32, site: u32): u32 {
     if (site >= load<u32>(0, ABI_SITE_COUNT)) return 0;
     const record = load<u32>(0, ABI_SITES) + (site << SITE_SHIFT);
-    const bitmap = load<u32>(record, SITE_USERS) << FGRAPH_INDEX_SHIFT | DIRECT_BITMAP;
+    const bitmap = load<u32>(record, SITE_USERS) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
     if (bitmap != load<u32>(task, TASK_DIRECT)) return 0;
     const base = load<u32>(task, TASK_TOP);
     if (base + DIRECT_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
@@ -105,12 +105,9 @@ export function direct_leave_long(task: u32, cookie: u32): bool {
 
 /// Enters direct mode for user `index`, who alone made the last event of `task`, if that event is in `ring`.
 export function direct_arm(task: u32, index: u32, ring: u32): void {
+  if (!direct_allowed(task) || !direct_fits(task, ring)) return;
   const events = load<u64>(0, ABI_COUNTER);
-  if (load<u64>(ring, RING_TIME) != events || load<u32>(0, ABI_CLOCK) != CLOCK_COUNTER) return;
-  if (!load<u32>(ring, RING_ON)) return;
-  if (load<u32>(0, ABI_LOOPED) | load<u32>(0, ABI_DEAD) | load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION)) return;
   const depth = load<i32>(task, TASK_DEPTH);
-  if (load<i32>(ring, RING_DEPTH) != depth + 1) return;
   store<u32>(task, ring, TASK_DIRECT_RING);
   store<u64>(task, events + 1 - <u64>(load<u32>(ring, RING_WRITE) >> RECORD_SHIFT), TASK_DIRECT_TIME);
   store<u64>(task, (load<u64>(task, TASK_RETURNS) << 1) - events + <u64><i64>depth, TASK_DIRECT_RETURNS);
@@ -119,11 +116,25 @@ export function direct_arm(task: u32, index: u32, ring: u32): void {
     index << FGRAPH_DATA_INDEX_SHIFT | FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT | DIRECT_DISTANCE,
     TASK_DIRECT_HEADER
   );
-  store<u32>(task, 1 << (index + FGRAPH_INDEX_SHIFT) | DIRECT_BITMAP, TASK_DIRECT);
+  store<u32>(task, 1 << (index + FGRAPH_INDEX_SHIFT) | FRAME_BITMAP_EMPTY, TASK_DIRECT);
+}
+
+/// Whether `task` may enter direct mode at all: what has nothing to do with who watches.
+export function direct_allowed(task: u32): bool {
+  return load<u32>(0, ABI_CLOCK) == CLOCK_COUNTER
+    && !(load<u32>(0, ABI_LOOPED) | load<u32>(0, ABI_DEAD) | load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION));
+}
+
+/// Whether the last event of `task` is the last record of `ring`, and the next one can be.
+export function direct_fits(task: u32, ring: u32): bool {
+  return load<u64>(ring, RING_TIME) == load<u64>(0, ABI_COUNTER)
+    && load<i32>(ring, RING_DEPTH) == load<i32>(task, TASK_DEPTH) + 1
+    && load<u32>(ring, RING_ON) != 0;
 }
 
 /// Leaves direct mode. Every function that reads or changes what stands still in it calls this first.
 export function direct_sync(task: u32): void {
+  if (load<u32>(task, TASK_SET)) set_sync(task);
   if (!load<u32>(task, TASK_DIRECT)) return;
   const ring = load<u32>(task, TASK_DIRECT_RING);
   const events = load<u64>(task, TASK_DIRECT_TIME) + <u64>(load<u32>(ring, RING_WRITE) >> RECORD_SHIFT) - 1;
@@ -133,4 +144,16 @@ export function direct_sync(task: u32): void {
   store<i32>(ring, depth + 1, RING_DEPTH);
   store<u64>(task, (load<u64>(task, TASK_DIRECT_RETURNS) + events - <u64><i64>depth) >> 1, TASK_RETURNS);
   store<u32>(task, 0, TASK_DIRECT);
+}
+
+/// The same for a set of users (direct-set.ts).
+function set_sync(task: u32): void {
+  const end = task + TASK_STEPS + (load<u32>(task, TASK_SET_COUNT) << STEP_SHIFT);
+  for (let step = task + TASK_STEPS; step < end; step += STEP_SIZE) {
+    if (load<u32>(step, STEP_KIND) != GOPS_GRAPH) continue;
+    const ring = load<u32>(step, STEP_AT);
+    store<u64>(ring, load<u64>(0, ABI_COUNTER), RING_TIME);
+    store<i32>(ring, load<i32>(task, TASK_DEPTH) + 1, RING_DEPTH);
+  }
+  store<u32>(task, 0, TASK_SET);
 }

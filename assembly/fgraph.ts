@@ -11,6 +11,7 @@
 
 import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { direct_arm } from './direct';
+import { set_arm } from './direct-set';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
@@ -261,10 +262,14 @@ export function fgraph_restore(task: u32, mark: u32): void {
   fgraph_unwind(task, mark);
 }
 
+/// After an event that `bitmap` took part in: enters direct mode if it may.
 function arm(task: u32, bitmap: u32): void {
-  if (!isSingle(bitmap) || task != current) return;
+  if (task != current || bitmap & load<u32>(0, ABI_CALLING_MASK)) return;
   const index = ctz<u32>(bitmap);
-  if (gops_kind(index) != GOPS_GRAPH) return;
-  const ring = graph_ring(task, index);
-  if (ring) direct_arm(task, index, ring);
+  if (isSingle(bitmap) && gops_kind(index) == GOPS_GRAPH) {
+    const ring = graph_ring(task, index);
+    if (ring) direct_arm(task, index, ring);
+  } else if (bitmap) {
+    set_arm(task, bitmap);
+  }
 }

@@ -124,7 +124,23 @@ export const FREGS_WORDS = FREGS_RESERVED + 4; // u64[FREGS_MAX]
 export const FREGS_MAX = 32;
 export const FREGS_SIZE = FREGS_WORDS + FREGS_MAX * WORD_SIZE;
 
-export const TASK_SIZE = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE;
+// Direct mode for a set of users (assembly/direct-set.ts).
+export const TASK_SET = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE; // u32 low half of a set frame's bitmap word; 0 = not in it
+export const TASK_SET_SEEN = TASK_SET + 4; // u32 users of the last event on the general path
+export const TASK_SET_COUNT = TASK_SET_SEEN + 4; // u32 users of the set
+export const TASK_SET_FRAME = TASK_SET_COUNT + 4; // u32 bytes of a set frame with all its data
+export const TASK_SET_ROOM = TASK_SET_FRAME + 4; // u32 events until a page of one of the ring buffers is full
+export const TASK_SET_OLD = TASK_SET_ROOM + 4; // u32 highest RING_OLD of the ring buffers
+export const TASK_STEPS = TASK_SET_OLD + 4; // step[16]: what to do for each user, in their order
+
+export const STEP_KIND = 0; // u32 GOPS_GRAPH or GOPS_PROFILE
+export const STEP_AT = STEP_KIND + 4; // u32 ring buffer, or address of the task variable
+export const STEP_STATS = STEP_AT + 4; // u32 statistics table
+export const STEP_HEADER = STEP_STATS + 4; // u32 DATA word
+export const STEP_SHIFT = 4;
+export const STEP_SIZE = 1 << STEP_SHIFT;
+
+export const TASK_SIZE = TASK_STEPS + FGRAPH_ARRAY_SIZE * STEP_SIZE;
 
 // Groups of TASK_RECURSION and the contexts inside each (spec/fgraph.md §9).
 export const RECURSION_CALLBACK = 0;
@@ -181,11 +197,14 @@ export const FGRAPH_DATA_INDEX_MASK = (1 << FGRAPH_DATA_INDEX_BITS) - 1;
 export const FGRAPH_MAX_DATA_SIZE = 256;
 
 // Ours: the upper half of a BITMAP word is the site id, so that an exit finds its site without a search; bit 21 of a DATA
-// word says that its owner unregistered, so that the next owner of the index cannot retrieve it.
+// word says that its owner unregistered, so that the next owner of the index cannot retrieve it, and bit 28 of the BITMAP word
+// that the frame may hold such data.
 export const FRAME_BITMAP = FRAME_SIZE; // the BITMAP word, from the base of the frame
 export const FRAME_SITE = FRAME_BITMAP + 4; // u32
 export const FRAME_DATA = FRAME_BITMAP + WORD_SIZE; // data of the first user that reserved some
 export const FGRAPH_SITE_SHIFT = 32;
+export const FRAME_BITMAP_EMPTY = (FGRAPH_TYPE_BITMAP << FGRAPH_TYPE_SHIFT) | FRAME_WORDS; // a BITMAP word of nobody
+export const FGRAPH_BITMAP_ORPHAN = 1 << (FGRAPH_INDEX_SHIFT + FGRAPH_INDEX_BITS);
 export const FGRAPH_DATA_ORPHAN = 1 << (FGRAPH_DATA_INDEX_SHIFT + FGRAPH_DATA_INDEX_BITS);
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -6,16 +6,16 @@
 //
 //   any word on top     9..0   distance in words down to the first word of its frame
 //                      11..10  type: RESERVED, BITMAP, DATA
-//   BITMAP             27..12  users that want the exit     63..32  site id
+//   BITMAP             27..12  users that want the exit     28  one of them unregistered     63..32  site id
 //   DATA               16..12  words - 1    20..17  user    21      its user unregistered
 //
 // Invariant: the stack is empty, or the word under the top leads to the base of the newest frame, and from there the word
 // under the base to the one below, until word 0. Nothing but task variables is ever written at word LIMIT or above.
 
 import {
-  ABI_DEAD, FGRAPH_DATA_INDEX_MASK, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_MASK, FGRAPH_DATA_ORPHAN,
+  ABI_DEAD, FGRAPH_BITMAP_ORPHAN, FGRAPH_DATA_INDEX_MASK, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_MASK, FGRAPH_DATA_ORPHAN,
   FGRAPH_DATA_SHIFT, FGRAPH_FRAME_OFFSET_MASK, FGRAPH_INDEX_MASK, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_BITMAP,
-  FGRAPH_TYPE_DATA, FGRAPH_TYPE_MASK, FGRAPH_TYPE_RESERVED, FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_DATA, FRAME_FUNC, FRAME_RET,
+  FGRAPH_TYPE_DATA, FGRAPH_TYPE_MASK, FGRAPH_TYPE_RESERVED, FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET,
   FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP,
   WORD_SHIFT, WORD_SIZE,
 } from './layout';
@@ -38,11 +38,13 @@ function dataIndex(word: u32): u32 {
   return word >> FGRAPH_DATA_INDEX_SHIFT & FGRAPH_DATA_INDEX_MASK;
 }
 
-function makeBitmap(bitmap: u32): u32 {
-  return bitmap << FGRAPH_INDEX_SHIFT | FGRAPH_TYPE_BITMAP << FGRAPH_TYPE_SHIFT | FRAME_WORDS;
+/// A BITMAP word of these users.
+export function makeBitmap(bitmap: u32): u32 {
+  return bitmap << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
 }
 
-function makeData(index: u32, words: u32, distance: u32): u32 {
+/// A DATA word.
+export function makeData(index: u32, words: u32, distance: u32): u32 {
   return index << FGRAPH_DATA_INDEX_SHIFT | (words - 1) << FGRAPH_DATA_SHIFT | FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT | distance;
 }
 
@@ -104,7 +106,7 @@ export function frame_bitmap(base: u32): u32 {
 }
 
 export function frame_set_bitmap(base: u32, bitmap: u32): void {
-  store<u32>(base, makeBitmap(bitmap), FRAME_BITMAP);
+  store<u32>(base, load<u32>(base, FRAME_BITMAP) & FGRAPH_BITMAP_ORPHAN | makeBitmap(bitmap), FRAME_BITMAP);
 }
 
 // ---- data of users (§4.4, §4.5)
@@ -144,11 +146,14 @@ export function data_newest(task: u32, index: u32): u32 {
   return at ? at - data_size(at) : 0;
 }
 
-/// Makes the frame that ends at `top` forget user `index`: no exit callback, no data to retrieve.
+/// Makes the frame that ends at `top` forget user `index`: no exit callback, no data to retrieve. What remains is no longer
+/// laid out as the bitmap says.
 export function frame_forget(base: u32, top: u32, index: u32): void {
   const word = load<u32>(base, FRAME_BITMAP);
-  if (wordType(word) == FGRAPH_TYPE_BITMAP) frame_set_bitmap(base, frame_bitmap(base) & ~(1 << index));
-  for (let at = data_find(top, index); at; at = data_find(top, index)) store<u32>(at, load<u32>(at) | FGRAPH_DATA_ORPHAN);
+  const at = data_find(top, index);
+  if (at) store<u32>(at, load<u32>(at) | FGRAPH_DATA_ORPHAN);
+  const keep = ~(wordType(word) == FGRAPH_TYPE_BITMAP ? 1 << (index + FGRAPH_INDEX_SHIFT) : 0);
+  store<u32>(base, word & keep | (at ? FGRAPH_BITMAP_ORPHAN : 0), FRAME_BITMAP);
 }
 
 // ---- task variables (§6)

@@ -30,6 +30,7 @@ export function site_add(count: u32): i32 {
   if (first + count > SITES_MAX) return -ENOMEM;
   const capacity = load<u32>(0, ABI_SITE_CAPACITY);
   if (first + count > capacity) {
+    sync(); // direct mode keeps addresses of tables
     let larger = capacity ? capacity : SITES_MIN;
     while (larger < first + count) larger <<= 1;
     const table = region_alloc(larger << SITE_SHIFT);

@@ -1,31 +1,43 @@
 // The trampolines: what an instrumented module finds in its table (src/instrument/abi.ts). Each tries direct mode first.
 
 import { Direct, direct_leave_long } from './direct';
+import { set_enter, set_leave } from './direct-set';
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter, fregs_take, fregs_word } from './fregs';
-import { TASK_LIMIT, TASK_RECURSION, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import { TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
 import { current } from './task';
+
+/// The ways that are left after the shortest. Inlined, since one more call would be felt.
+class Longer {
+  @inline static enter(site: u32, count: u32): u32 {
+    const cookie = load<u32>(current, TASK_SET) ? set_enter(current, site) : 0;
+    return cookie ? cookie : fgraph_enter(current, site, count);
+  }
+
+  @inline static leave(cookie: u32, count: u32, value: u64): void {
+    const done = load<u32>(current, TASK_SET) ? set_leave(current, cookie) : direct_leave_long(current, cookie);
+    if (!done) fgraph_leave(current, cookie, count, value);
+  }
+}
 
 /// A function begins. Returns a cookie for `leave`, the address of the frame, or 0: not recorded, nothing to leave.
 /// Safe for any `site`; one that does not exist is not recorded.
 export function enter(site: u32): u32 {
   const cookie = Direct.enter(current, site);
   if (cookie) return cookie;
-  return fgraph_enter(current, site, 0);
+  return Longer.enter(site, 0);
 }
 
 /// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY and
 /// changes nothing else.
 export function leave(cookie: u32): void {
-  if (Direct.leave(current, cookie) || direct_leave_long(current, cookie)) return;
-  fgraph_leave(current, cookie, 0, 0);
+  if (!Direct.leave(current, cookie)) Longer.leave(cookie, 0, 0);
 }
 
 /// `leave` with the first word of the results.
 export function leave_value(cookie: u32, value: i64): void {
   const count = fregs_take(current, 1);
-  if (Direct.leave(current, cookie) || direct_leave_long(current, cookie)) return;
-  fgraph_leave(current, cookie, count, value);
+  if (!Direct.leave(current, cookie)) Longer.leave(cookie, count, value);
 }
 
 /// Sends word `index` ahead: an argument from the 17th on, or a result from the second on. Words 32 and up are dropped.
@@ -58,7 +70,7 @@ export function enter_1(site: u32, a: i64): u32 {
   if (words) {
     store<i64>(words, a);
   }
-  return fgraph_enter(current, site, 1);
+  return Longer.enter(site, 1);
 }
 
 export function enter_2(site: u32, a: i64, b: i64): u32 {
@@ -69,7 +81,7 @@ export function enter_2(site: u32, a: i64, b: i64): u32 {
     store<i64>(words, a);
     store<i64>(words, b, 8);
   }
-  return fgraph_enter(current, site, 2);
+  return Longer.enter(site, 2);
 }
 
 export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
@@ -81,7 +93,7 @@ export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
     store<i64>(words, b, 8);
     store<i64>(words, c, 16);
   }
-  return fgraph_enter(current, site, 3);
+  return Longer.enter(site, 3);
 }
 
 export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
@@ -94,7 +106,7 @@ export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
     store<i64>(words, c, 16);
     store<i64>(words, d, 24);
   }
-  return fgraph_enter(current, site, 4);
+  return Longer.enter(site, 4);
 }
 
 export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
@@ -108,7 +120,7 @@ export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 
     store<i64>(words, d, 24);
     store<i64>(words, e, 32);
   }
-  return fgraph_enter(current, site, 5);
+  return Longer.enter(site, 5);
 }
 
 export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
@@ -123,7 +135,7 @@ export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, e, 32);
     store<i64>(words, f, 40);
   }
-  return fgraph_enter(current, site, 6);
+  return Longer.enter(site, 6);
 }
 
 export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
@@ -139,7 +151,7 @@ export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, f, 40);
     store<i64>(words, g, 48);
   }
-  return fgraph_enter(current, site, 7);
+  return Longer.enter(site, 7);
 }
 
 export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
@@ -156,7 +168,7 @@ export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, g, 48);
     store<i64>(words, h, 56);
   }
-  return fgraph_enter(current, site, 8);
+  return Longer.enter(site, 8);
 }
 
 export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
@@ -174,7 +186,7 @@ export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
     store<i64>(words, h, 56);
     store<i64>(words, i, 64);
   }
-  return fgraph_enter(current, site, 9);
+  return Longer.enter(site, 9);
 }
 
 export function enter_10(
@@ -195,7 +207,7 @@ export function enter_10(
     store<i64>(words, i, 64);
     store<i64>(words, j, 72);
   }
-  return fgraph_enter(current, site, 10);
+  return Longer.enter(site, 10);
 }
 
 export function enter_11(
@@ -217,7 +229,7 @@ export function enter_11(
     store<i64>(words, j, 72);
     store<i64>(words, k, 80);
   }
-  return fgraph_enter(current, site, 11);
+  return Longer.enter(site, 11);
 }
 
 export function enter_12(
@@ -240,7 +252,7 @@ export function enter_12(
     store<i64>(words, k, 80);
     store<i64>(words, l, 88);
   }
-  return fgraph_enter(current, site, 12);
+  return Longer.enter(site, 12);
 }
 
 export function enter_13(
@@ -264,7 +276,7 @@ export function enter_13(
     store<i64>(words, l, 88);
     store<i64>(words, m, 96);
   }
-  return fgraph_enter(current, site, 13);
+  return Longer.enter(site, 13);
 }
 
 export function enter_14(
@@ -290,7 +302,7 @@ export function enter_14(
     store<i64>(words, m, 96);
     store<i64>(words, n, 104);
   }
-  return fgraph_enter(current, site, 14);
+  return Longer.enter(site, 14);
 }
 
 export function enter_15(
@@ -317,7 +329,7 @@ export function enter_15(
     store<i64>(words, n, 104);
     store<i64>(words, o, 112);
   }
-  return fgraph_enter(current, site, 15);
+  return Longer.enter(site, 15);
 }
 
 export function enter_16(
@@ -346,5 +358,5 @@ export function enter_16(
     store<i64>(words, o, 112);
     store<i64>(words, p, 120);
   }
-  return fgraph_enter(current, site, count);
+  return Longer.enter(site, count);
 }

@@ -17,31 +17,41 @@ import { data_newest, data_reserve, task_variable_address } from '../shadow-stac
 const DATA_CALL = 0;
 const DATA_BELOW = DATA_CALL + WORD_SIZE;
 const DATA_NEXT = DATA_BELOW + WORD_SIZE;
-const DATA_WORDS = 3;
+export const PROFILE_WORDS = 3;
 
 export function profile_entry(task: u32, index: u32, time: u64): bool {
-  const data = data_reserve(task, index, DATA_WORDS);
+  const data = data_reserve(task, index, PROFILE_WORDS);
   if (!data) return false;
-  const variable = task_variable_address(task, index);
+  profile_begin(data, task_variable_address(task, index), time);
+  return true;
+}
+
+/// The activation ends, by a return or otherwise.
+export function profile_exit(task: u32, index: u32, site: u32, time: u64): void {
+  const data = data_newest(task, index);
+  if (!data) return;
+  profile_end(data, task_variable_address(task, index), time, load<u32>(gops_address(index), GOPS_STATS), site);
+}
+
+/// Puts new data in front of the list at `variable`.
+export function profile_begin(data: u32, variable: u32, time: u64): void {
   store<u64>(data, time, DATA_CALL);
   store<u64>(data, 0, DATA_BELOW);
   store<u64>(data, load<u64>(variable), DATA_NEXT);
   store<u64>(variable, data);
-  return true;
 }
 
-export function profile_exit(task: u32, index: u32, site: u32, time: u64): void {
-  const data = data_newest(task, index);
-  if (!data) return;
+/// Takes the first data off the list and adds up what it says, in the row of `site` in the table `stats`.
+export function profile_end(data: u32, variable: u32, time: u64, stats: u32, site: u32): void {
   const call = load<u64>(data, DATA_CALL);
   const below = load<u64>(data, DATA_BELOW);
   const next = load<u32>(data, DATA_NEXT);
   const total = time > call ? time - call : 0;
-  const row = load<u32>(gops_address(index), GOPS_STATS) + (site << STAT_SHIFT);
+  const row = stats + (site << STAT_SHIFT);
   store<u64>(row, load<u64>(row, STAT_COUNT) + 1, STAT_COUNT);
   store<u64>(row, load<u64>(row, STAT_TOTAL) + total, STAT_TOTAL);
   store<u64>(row, load<u64>(row, STAT_SELF) + (total > below ? total - below : 0), STAT_SELF);
   if (total > load<u64>(row, STAT_MAX)) store<u64>(row, total, STAT_MAX);
-  store<u64>(task_variable_address(task, index), next);
+  store<u64>(variable, next);
   if (next) store<u64>(next, load<u64>(next, DATA_BELOW) + total, DATA_BELOW);
 }

@@ -25,7 +25,16 @@ function same(actual: unknown, expected: unknown, what: string): void {
 }
 
 /// What the runs came across, so that a test that no longer tests much is noticed.
-const seen = { direct: 0, general: 0, callbacks: 0, thrown: 0, types: Array<number>(8).fill(0), unwound: 0, depth: 0 };
+const seen = {
+  direct: 0,
+  set: 0,
+  general: 0,
+  callbacks: 0,
+  thrown: 0,
+  types: Array<number>(8).fill(0),
+  unwound: 0,
+  depth: 0,
+};
 
 /// An operation as data: name and arguments, all numbers, so that a log can be read.
 type Operation = [name: string, ...numbers: number[]];
@@ -235,18 +244,21 @@ function compareStack(engine: Engine, model: Model, task: ModelTask): void {
     same(memory.load64(at + layout.FRAME_RET), below ? model.sites[below.site].ip : 0, 'ret');
     same(memory.load64(at + layout.FRAME_FUNC), model.sites[site].ip, 'func');
     same(memory.load64(at + layout.FRAME_RETP), below ? task.addressOf(below.base) : 0, 'retp');
-    same(memory.load32(at + layout.FRAME_BITMAP), accepted ? (bitmap << 12) | 0x403 : 0x3, 'bitmap word');
+    const word = memory.load32(at + layout.FRAME_BITMAP);
+    const forgot = word & layout.FGRAPH_BITMAP_ORPHAN;
+    same(word ^ forgot, accepted ? (bitmap << 12) | 0x403 : 0x3, 'bitmap word');
+    same(forgot !== 0 || !data.some(({ orphan }) => orphan), true, 'a frame with data of nobody says so');
     same(memory.load32(at + layout.FRAME_SITE), site, 'site');
-    let word = base + 4;
+    let end = base + 4;
     for (const { owner, orphan, values } of data) {
       const isHost = model.users[owner]?.kind === layout.GOPS_HOST && !orphan;
       for (const value of values) {
-        if (isHost) same(memory.load64(task.addressOf(word)), Number(value), 'data');
-        word++;
+        if (isHost) same(memory.load64(task.addressOf(end)), Number(value), 'data');
+        end++;
       }
-      const header = ((orphan ? 1 : 0) << 21) | (owner << 17) | ((values.length - 1) << 12) | 0x800 | (word - base);
-      same(memory.load64(task.addressOf(word)), header, 'data word');
-      word++;
+      const header = ((orphan ? 1 : 0) << 21) | (owner << 17) | ((values.length - 1) << 12) | 0x800 | (end - base);
+      same(memory.load64(task.addressOf(end)), header, 'data word');
+      end++;
     }
   });
 }
@@ -419,6 +431,7 @@ async function run(seed: number, operations: number): Promise<void> {
     seen.depth = Math.max(seen.depth, model.current.frames.length);
     if (result === 'thrown') seen.thrown++;
     if (memory.load32(model.current.address + layout.TASK_DIRECT)) seen.direct++;
+    else if (memory.load32(model.current.address + layout.TASK_SET)) seen.set++;
     else seen.general++;
     return result;
   };
@@ -428,13 +441,14 @@ async function run(seed: number, operations: number): Promise<void> {
     const { GOPS_GRAPH, GOPS_PROFILE, GOPS_HOST } = layout;
     const kinds = random.pick([
       [GOPS_GRAPH],
-      [GOPS_GRAPH],
+      [GOPS_PROFILE],
       [GOPS_PROFILE, GOPS_GRAPH],
+      [GOPS_GRAPH, GOPS_PROFILE, GOPS_GRAPH],
       [GOPS_HOST, GOPS_GRAPH, GOPS_PROFILE, GOPS_HOST],
     ]);
     kinds.forEach((kind, k) => {
-      step(['register', kind, kind === GOPS_HOST ? 1 + random.below(100) : 0, random.below(rings.length)]);
-      for (let site = 0; site < SITES; site++) if (k === 0 || random.oneIn(2)) step(['want', site, k, 1]);
+      step(['register', kind, kind === GOPS_HOST ? 1 + random.below(100) : 0, k % rings.length]);
+      for (let site = 0; site < SITES; site++) if (k === 0 || !random.oneIn(3)) step(['want', site, k, 1]);
     });
     for (let i = 0; i < operations; i++) {
       const mark = model.save();
@@ -461,6 +475,7 @@ test(`${OPERATIONS} random operations: engine and model agree`, async () => {
   for (let k = 0; k < OPERATIONS / OPERATIONS_PER_RUN; k++) await run(seed + k, OPERATIONS_PER_RUN);
   console.log(JSON.stringify(seen));
   expect(seen.direct).toBeGreaterThan(OPERATIONS / 50);
+  expect(seen.set).toBeGreaterThan(OPERATIONS / 50);
   expect(seen.general).toBeGreaterThan(OPERATIONS / 4);
   expect(seen.callbacks).toBeGreaterThan(OPERATIONS / 8);
   expect(seen.thrown).toBeGreaterThan(100);

@@ -1,0 +1,146 @@
+// Direct mode for several built-in users, or a profile user alone: what direct.ts is for a single graph user, a little slower
+// and with one step per user. A task is in it while TASK_SET is not 0, under the conditions that direct.ts lists; every user
+// of the set accepted the last event, and every graph user among them recorded it.
+//
+// A frame of the set is laid out the same way each time, so nothing is searched for:
+//
+//   base+0 ret | func | retp | site, BITMAP of the set | data of the first user | DATA | data of the second | DATA | ... <- top
+//
+// RING_TIME and RING_DEPTH of the ring buffers stand still, as in direct.ts; everything else is always up to date. All ring
+// buffers take one record of eight bytes per event, so one number says how long all of them have room.
+
+import { direct_allowed, direct_fits } from './direct';
+import { gops_address, gops_kind, graph_ring } from './gops';
+import {
+  ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP,
+  FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN,
+  RECORD_SHIFT, RECORD_SIZE, RING_OLD, RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_KIND, STEP_SIZE,
+  STEP_STATS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_RETURNS, TASK_SET, TASK_SET_COUNT, TASK_SET_FRAME, TASK_SET_OLD,
+  TASK_SET_ROOM, TASK_SET_SEEN, TASK_STEPS, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+} from './layout';
+import { makeBitmap, makeData, task_variable_address } from './shadow-stack';
+import { site_address } from './site';
+import { GRAPH_WORDS } from './tracer/graph';
+import { PROFILE_WORDS, profile_begin, profile_end } from './tracer/profile';
+
+const GRAPH_SIZE: u32 = (GRAPH_WORDS + 1) * WORD_SIZE;
+const PROFILE_SIZE: u32 = (PROFILE_WORDS + 1) * WORD_SIZE;
+const ONE_EVENT: u64 = 1 << 32; // the upper half of a record: one event after the one before
+
+function append(ring: u32, record: u64): void {
+  const at = load<u32>(ring, RING_WRITE);
+  store<u64>(at, record);
+  store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
+}
+
+/// Enters `site`, if exactly the set wants it. Returns the cookie, or 0 with nothing changed.
+export function set_enter(task: u32, site: u32): u32 {
+  if (site >= load<u32>(0, ABI_SITE_COUNT)) return 0;
+  const about = site_address(site);
+  const bitmap = load<u32>(about, SITE_USERS) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
+  if (bitmap != load<u32>(task, TASK_SET)) return 0;
+  const room = load<u32>(task, TASK_SET_ROOM);
+  const base = load<u32>(task, TASK_TOP);
+  const top = base + load<u32>(task, TASK_SET_FRAME);
+  if (!room || top >= load<u32>(task, TASK_LIMIT)) return 0;
+
+  const parent = load<u32>(task, TASK_BASE); // the null frame has func 0
+  store<u64>(base, load<u64>(parent, FRAME_FUNC), FRAME_RET);
+  store<u64>(base, load<u64>(about, SITE_IP), FRAME_FUNC);
+  store<u64>(base, <u64>parent, FRAME_RETP);
+  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
+  store<u64>(task, <u64>base << 32 | <u64>top, TASK_TOP); // and TASK_BASE
+  store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
+  store<u32>(task, room - 1, TASK_SET_ROOM);
+  const time = load<u64>(0, ABI_COUNTER) + 1;
+  store<u64>(0, time, ABI_COUNTER);
+
+  const record = ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY);
+  let step = task + TASK_STEPS;
+  let data = base + FRAME_DATA;
+  while (data < top) {
+    if (load<u32>(step, STEP_KIND) == GOPS_GRAPH) {
+      append(load<u32>(step, STEP_AT), record);
+      store<u64>(data, time);
+      data += GRAPH_SIZE;
+    } else {
+      profile_begin(data, load<u32>(step, STEP_AT), time);
+      data += PROFILE_SIZE;
+    }
+    store<u64>(data - WORD_SIZE, <u64>load<u32>(step, STEP_HEADER));
+    step += STEP_SIZE;
+  }
+  return base;
+}
+
+/// Leaves the frame `cookie`, if it is the newest and of the set. False: nothing changed.
+export function set_leave(task: u32, cookie: u32): bool {
+  if (cookie != load<u32>(task, TASK_BASE) || load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_SET)) return false;
+  const room = load<u32>(task, TASK_SET_ROOM);
+  if (!room || cookie < load<u32>(task, TASK_SET_OLD)) return false;
+
+  const site = load<u32>(cookie, FRAME_SITE);
+  const time = load<u64>(0, ABI_COUNTER) + 1;
+  store<u64>(0, time, ABI_COUNTER);
+  const record = ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_RETURN);
+  const end = cookie + load<u32>(task, TASK_SET_FRAME);
+  let step = task + TASK_STEPS;
+  let data = cookie + FRAME_DATA;
+  while (data < end) {
+    if (load<u32>(step, STEP_KIND) == GOPS_GRAPH) {
+      append(load<u32>(step, STEP_AT), record);
+      data += GRAPH_SIZE;
+    } else {
+      profile_end(data, load<u32>(step, STEP_AT), time, load<u32>(step, STEP_STATS), site);
+      data += PROFILE_SIZE;
+    }
+    step += STEP_SIZE;
+  }
+  store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
+  store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
+  store<u32>(task, room - 1, TASK_SET_ROOM);
+  store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
+  return true;
+}
+
+/// Enters direct mode for the users in `bitmap`, who made the last event of `task`, if all of them are built in. The first
+/// event of a set does not count yet: where sets alternate, entering direct mode each time would cost more than it saves.
+export function set_arm(task: u32, bitmap: u32): void {
+  const seen = load<u32>(task, TASK_SET_SEEN);
+  store<u32>(task, bitmap, TASK_SET_SEEN);
+  if (seen != bitmap || !direct_allowed(task)) return;
+
+  let step = task + TASK_STEPS;
+  let words: u32 = FRAME_WORDS + 1;
+  let room: u32 = u32.MAX_VALUE;
+  let old: u32 = 0;
+  let count: u32 = 0;
+  for (let rest = bitmap; rest; rest &= rest - 1) {
+    const index = ctz<u32>(rest);
+    const kind = gops_kind(index);
+    let size: u32 = PROFILE_WORDS;
+    let at = task_variable_address(task, index);
+    if (kind == GOPS_GRAPH) {
+      size = GRAPH_WORDS;
+      at = graph_ring(task, index);
+      if (!at || !direct_fits(task, at)) return;
+      const left: u32 = (0 - load<u32>(at, RING_WRITE) & (RING_PAGE_SIZE - 1)) >> RECORD_SHIFT;
+      if (left < room) room = left;
+      if (load<u32>(at, RING_OLD) > old) old = load<u32>(at, RING_OLD);
+    } else if (kind != GOPS_PROFILE) {
+      return;
+    }
+    words += size + 1;
+    store<u32>(step, kind, STEP_KIND);
+    store<u32>(step, at, STEP_AT);
+    store<u32>(step, load<u32>(gops_address(index), GOPS_STATS), STEP_STATS);
+    store<u32>(step, makeData(index, size, words - 1), STEP_HEADER);
+    step += STEP_SIZE;
+    count++;
+  }
+  store<u32>(task, count, TASK_SET_COUNT);
+  store<u32>(task, words << WORD_SHIFT, TASK_SET_FRAME);
+  store<u32>(task, room, TASK_SET_ROOM);
+  store<u32>(task, old, TASK_SET_OLD);
+  store<u32>(task, makeBitmap(bitmap), TASK_SET);
+}
