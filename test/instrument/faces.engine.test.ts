@@ -30,6 +30,7 @@ describe('who gets a face', () => {
   test('functions in a global that is exported or imported, or mentioned where references travel', () => {
     expect(faces('(module (func) (func) (global funcref (ref.func 1)))')).toEqual([]);
     expect(faces('(module (func) (func) (global (export "g") funcref (ref.func 1)))')).toEqual([1]);
+    expect(faces('(module (import "e" "g" (global (mut funcref))) (func) (elem declare func 0))')).toEqual([0]);
     const passes = '(func (export "get") (result funcref) (ref.func 0))';
     expect(faces(`(module (func) (elem declare func 0) ${passes})`)).toEqual([0, 1]);
     expect(
@@ -200,11 +201,12 @@ describe('a call from inside', () => {
   });
 
   const references = watGc(`(module
-    (type $t (sub (func (result i32)))) (type $u (sub $t (func (result i32))))
+    (type $t (sub (func (result anyref)))) (type $u (sub $t (func (result (ref i31)))))
     (elem declare func $faced)
-    (func $faced (export "faced") (type $u) (i32.const 2))
-    (func (export "f") (result i32) (call_ref $t (ref.func $faced)))
-    (func (export "g") (result i32) (return_call_ref $t (ref.func $faced))))`);
+    (func $faced (export "faced") (type $u) (ref.i31 (i32.const 2)))
+    (func (export "f") (result anyref) (local $f (ref $t)) (local.set $f (ref.func $faced)) (call_ref $t (local.get $f)))
+    (func (export "g") (result anyref) (local $f (ref $t))
+      (local.set $f (ref.func $faced)) (return_call_ref $t (local.get $f))))`);
   test.runIf(supported(references))('through a reference to a supertype', () => {
     const attached = attach(references);
     expect(attached.exports.f!()).toBe(2);

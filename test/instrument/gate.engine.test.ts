@@ -23,6 +23,20 @@ describe('gates', () => {
     expect(engine.log()).toBe(open.map(({ index }) => `enter ${index} leave ${index}`).join(' '));
   });
 
+  test('the setter sets what there is to set', () => {
+    const { engine, exports } = attach(wat('(module (func (export "f")))'));
+    engine.open([]);
+    for (const index of [4, 5, 1000, -1]) engine.set(index, -1);
+    exports.f!();
+    expect(engine.events).toEqual([]);
+  });
+
+  test('a local more in a group of i32 costs no byte', () => {
+    const size = (locals: string) => checked(wat(`(module (func (local ${locals})))`)).bytes.length;
+    expect(size('i32')).toBe(size('i64') - 2);
+    expect(size('i64 i32')).toBe(size('i64'));
+  });
+
   test('a loop of a million tail calls leaves before each call', () => {
     for (const tail of [
       '(return_call $f (i32.sub (local.get 0) (i32.const 1)))',

@@ -282,18 +282,20 @@ const tryTableBytes = one(
       [0x60, 1, 0x7f, 0], // 1: i32 →
       [0x60, 2, 0x7f, 0x7e, 1, 0x7f], // 2: i32 i64 → i32
       [0x60, 0, 0], // 3
+      [0x60, 1, 0x7f, 1, 0x7e], // 4: i32 → i64
     ],
     [
       // throw the tag with the parameter if it is odd, else return
       [1, [0, 0x20, 0, 0x41, 1, 0x71, 0x04, 0x40, 0x20, 0, 0x08, 0, 0x0b, 0x0b]],
       // i32 i64 on the stack go into a try_table whose clause leads to the function's own level
       [0, [0, 0x20, 0, 0x42, 5, 0x1f, 2, 1, 0, 0, 0, 0x1a, 0x1a, 0x20, 0, 0x10, 0, 0x41, 9, 0x0b, 0x0b]],
-      // a loop with a parameter is the label: counts down to an even number, each odd one comes round by a throw
+      // a loop with a parameter (and another result) is the label: counts down to an even number, each odd one comes round
+      // by a throw
       [
         0,
         [
-          1, 1, 0x7f, 0x20, 0, 0x03, 0, 0x41, 1, 0x6b, 0x22, 1, 0x1f, 0, 1, 0, 0, 0, 0x1a, 0x20, 1, 0x10, 0, 0x41, 0xe4,
-          0, 0x0b, 0x0b, 0x0b,
+          1, 1, 0x7f, 0x20, 0, 0x03, 4, 0x41, 1, 0x6b, 0x22, 1, 0x1f, 4, 1, 0, 0, 0, 0x1a, 0x20, 1, 0x10, 0, 0x42, 0xe4,
+          0, 0x0b, 0x0b, 0xa7, 0x0b,
         ],
       ],
       // br_table, br_if and br through two levels of try_table, to levels outside of both:
@@ -391,6 +393,22 @@ const gc = one(
     ['refs', null, null],
     ['nonnull', 5],
   ],
+);
+
+// The engine's slots have types of the same signatures, which are other types for all that.
+const groups = one(
+  'GC, recursion groups and subtypes of slot types',
+  watGc(`(module
+    (rec (type $enter (func (param i32) (result i32))) (type $leave (func (param i32))) (type $save (func (result i32))))
+    (type $word (sub (func (param i32 i64)))) (tag $t (param i32))
+    (func $a (type $enter) (local.get 0))
+    (func $b (type $leave))
+    (func $c (type $save) (i32.const 3))
+    (func $d (type $word))
+    (func (export "f") (param i32) (result i32)
+      (call $b (local.get 0)) (call $d (i32.const 1) (i64.const 2))
+      (i32.add (call $a (local.get 0)) (call $c))))`),
+  [['f', 4]],
 );
 
 const gcExceptions = one(
@@ -548,6 +566,7 @@ export const CASES: readonly Case[] = [
   tryTableBytes,
   tailCalls,
   gc,
+  groups,
   gcExceptions,
   functionReferences,
   threads,
