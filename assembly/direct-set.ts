@@ -7,14 +7,15 @@
 //   base+0 ret | func | retp | site, BITMAP of the set | data of the first user | DATA | data of the second | DATA | ... <- top
 //
 // RING_TIME and RING_DEPTH of the ring buffers stand still, as in direct.ts; everything else is always up to date. All ring
-// buffers take one record of eight bytes per event, so one number says how long all of them have room.
+// buffers take one record of eight bytes per event, at a return from before their page a second one, so one number says how
+// long all of them have room.
 
 import { direct_allowed, direct_fits } from './direct';
 import { gops_address, gops_kind, graph_ring } from './gops';
 import {
   ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP,
   FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN,
-  RECORD_SHIFT, RECORD_SIZE, RING_OLD, RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_KIND, STEP_SIZE,
+  RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_EXTRA, RING_OLD, RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_SIZE,
   STEP_STATS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_RETURNS, TASK_SET, TASK_SET_COUNT, TASK_SET_FRAME, TASK_SET_OLD,
   TASK_SET_ROOM, TASK_SET_SEEN, TASK_STEPS, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
@@ -31,6 +32,18 @@ function append(ring: u32, record: u64): void {
   const at = load<u32>(ring, RING_WRITE);
   store<u64>(at, record);
   store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
+}
+
+/// Appends the return of the frame `base`, whose entry, at `call`, may be on another page of this ring buffer.
+function appendOld(ring: u32, record: u64, base: u32, call: u64): void {
+  append(ring, record);
+  if (base >= load<u32>(ring, RING_OLD)) return;
+  const at = load<u32>(ring, RING_WRITE);
+  store<u64>(at - RECORD_SIZE, record + (RECORD_RETURN_LONG - RECORD_RETURN));
+  store<u64>(at, call);
+  store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
+  store<u32>(ring, load<u32>(ring, RING_EXTRA) + 1, RING_EXTRA);
+  store<u32>(ring, base, RING_OLD);
 }
 
 /// Enters `site`, if exactly the set wants it. Returns the cookie, or 0 with nothing changed.
@@ -59,15 +72,17 @@ export function set_enter(task: u32, site: u32): u32 {
   let step = task + TASK_STEPS;
   let data = base + FRAME_DATA;
   while (data < top) {
-    if (load<u32>(step, STEP_KIND) == GOPS_GRAPH) {
-      append(load<u32>(step, STEP_AT), record);
+    const what = load<u64>(step); // STEP_AT, and STEP_HEADER in the upper half
+    const at = <u32>what;
+    if (at & 1) {
+      profile_begin(data, at - 1, time);
+      data += PROFILE_SIZE;
+    } else {
+      append(at, record);
       store<u64>(data, time);
       data += GRAPH_SIZE;
-    } else {
-      profile_begin(data, load<u32>(step, STEP_AT), time);
-      data += PROFILE_SIZE;
     }
-    store<u64>(data - WORD_SIZE, <u64>load<u32>(step, STEP_HEADER));
+    store<u64>(data - WORD_SIZE, what >> 32);
     step += STEP_SIZE;
   }
   return base;
@@ -77,7 +92,8 @@ export function set_enter(task: u32, site: u32): u32 {
 export function set_leave(task: u32, cookie: u32): bool {
   if (cookie != load<u32>(task, TASK_BASE) || load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_SET)) return false;
   const room = load<u32>(task, TASK_SET_ROOM);
-  if (!room || cookie < load<u32>(task, TASK_SET_OLD)) return false;
+  const extra: u32 = cookie < load<u32>(task, TASK_SET_OLD) ? 1 : 0; // its entry may be on another page
+  if (room <= extra) return false;
 
   const site = load<u32>(cookie, FRAME_SITE);
   const time = load<u64>(0, ABI_COUNTER) + 1;
@@ -87,18 +103,21 @@ export function set_leave(task: u32, cookie: u32): bool {
   let step = task + TASK_STEPS;
   let data = cookie + FRAME_DATA;
   while (data < end) {
-    if (load<u32>(step, STEP_KIND) == GOPS_GRAPH) {
-      append(load<u32>(step, STEP_AT), record);
-      data += GRAPH_SIZE;
-    } else {
-      profile_end(data, load<u32>(step, STEP_AT), time, load<u32>(step, STEP_STATS), site);
+    const at = load<u32>(step, STEP_AT);
+    if (at & 1) {
+      profile_end(data, at - 1, time, load<u32>(step, STEP_STATS), site);
       data += PROFILE_SIZE;
+    } else {
+      if (extra) appendOld(at, record, cookie, load<u64>(data));
+      else append(at, record);
+      data += GRAPH_SIZE;
     }
     step += STEP_SIZE;
   }
   store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
   store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
-  store<u32>(task, room - 1, TASK_SET_ROOM);
+  store<u32>(task, room - 1 - extra, TASK_SET_ROOM);
+  if (extra) store<u32>(task, cookie, TASK_SET_OLD);
   store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
   return true;
 }
@@ -119,7 +138,7 @@ export function set_arm(task: u32, bitmap: u32): void {
     const index = ctz<u32>(rest);
     const kind = gops_kind(index);
     let size: u32 = PROFILE_WORDS;
-    let at = task_variable_address(task, index);
+    let at = task_variable_address(task, index) + 1;
     if (kind == GOPS_GRAPH) {
       size = GRAPH_WORDS;
       at = graph_ring(task, index);
@@ -131,7 +150,6 @@ export function set_arm(task: u32, bitmap: u32): void {
       return;
     }
     words += size + 1;
-    store<u32>(step, kind, STEP_KIND);
     store<u32>(step, at, STEP_AT);
     store<u32>(step, load<u32>(gops_address(index), GOPS_STATS), STEP_STATS);
     store<u32>(step, makeData(index, size, words - 1), STEP_HEADER);

@@ -129,14 +129,13 @@ export const TASK_SET = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE; // u32 low h
 export const TASK_SET_SEEN = TASK_SET + 4; // u32 users of the last event on the general path
 export const TASK_SET_COUNT = TASK_SET_SEEN + 4; // u32 users of the set
 export const TASK_SET_FRAME = TASK_SET_COUNT + 4; // u32 bytes of a set frame with all its data
-export const TASK_SET_ROOM = TASK_SET_FRAME + 4; // u32 events until a page of one of the ring buffers is full
+export const TASK_SET_ROOM = TASK_SET_FRAME + 4; // u32 records of eight bytes that all ring buffers have room for
 export const TASK_SET_OLD = TASK_SET_ROOM + 4; // u32 highest RING_OLD of the ring buffers
 export const TASK_STEPS = TASK_SET_OLD + 4; // step[16]: what to do for each user, in their order
 
-export const STEP_KIND = 0; // u32 GOPS_GRAPH or GOPS_PROFILE
-export const STEP_AT = STEP_KIND + 4; // u32 ring buffer, or address of the task variable
-export const STEP_STATS = STEP_AT + 4; // u32 statistics table
-export const STEP_HEADER = STEP_STATS + 4; // u32 DATA word
+export const STEP_AT = 0; // u32 ring buffer of a graph user; address of the task variable of a profile user, plus 1
+export const STEP_HEADER = STEP_AT + 4; // u32 DATA word; read together with STEP_AT
+export const STEP_STATS = STEP_HEADER + 4; // u32 statistics table of a profile user
 export const STEP_SHIFT = 4;
 export const STEP_SIZE = 1 << STEP_SHIFT;
 
