@@ -287,8 +287,7 @@ export function ring_consume(ring: u32, sequence: u32): i32 {
   sync();
   const tail = load<u32>(ring, RING_TAIL);
   const head = load<u32>(ring, RING_HEAD);
-  if (<i32>(sequence - head) > 0) return -EINVAL;
-  if (<i32>(sequence - tail) < 0) return 0;
+  if (sequence - tail >= head + 1 - tail) return <i32>(sequence - tail) < 0 ? 0 : -EINVAL;
   if (sequence == head) closePage(ring);
   store<u32>(ring, sequence + 1, RING_TAIL);
   return <i32>(sequence + 1 - tail);
