@@ -10,10 +10,15 @@ const SIZE_MAX = 2 ** 30;
 
 export class ByteWriter {
   bytes: Uint8Array;
-  length = 0;
+  /// Position of the next byte.
+  length: number;
+  readonly start: number;
 
-  constructor(capacity = 64) {
-    this.bytes = new Uint8Array(capacity);
+  /// `start` bytes at the front are left free, for what is only known later to be put before.
+  constructor(capacity = 64, start = 0) {
+    this.bytes = new Uint8Array(start + capacity);
+    this.start = start;
+    this.length = start;
   }
 
   reserve(count: number): void {
@@ -70,7 +75,7 @@ export class ByteWriter {
   }
 
   append(other: ByteWriter): void {
-    this.copy(other.bytes, 0, other.length);
+    this.copy(other.bytes, other.start, other.length);
   }
 
   /// ASCII name with its length.
@@ -104,6 +109,6 @@ export class ByteWriter {
 
   /// What was written, as a view.
   view(): Uint8Array {
-    return this.bytes.subarray(0, this.length);
+    return this.bytes.subarray(this.start, this.length);
   }
 }

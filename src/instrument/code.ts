@@ -8,7 +8,7 @@ import { RunList } from './offset-map.ts';
 import { type ModuleInfo, SECTION_CODE, signature } from './reader.ts';
 import { type BodyOptions, BodyRewriter, CATCHES, NO_SITE } from './rewriter.ts';
 import { typeName } from './types.ts';
-import type { Extension } from './writer.ts';
+import { codeWriter, type Extension } from './writer.ts';
 
 // What V8 accepts; other engines accept as much or more.
 const LOCALS_MAX = 50_000;
@@ -106,11 +106,9 @@ class CodeWriter {
     this.#additions = additions;
     this.#options = options;
     const bodies = module.bodySizes.length;
-    const section = module.sections.find(({ id }) => id === SECTION_CODE);
-    const size = section === undefined ? 0 : section.end - section.start;
-    this.#end = section?.end ?? -1;
+    this.#end = module.sections.find(({ id }) => id === SECTION_CODE)?.end ?? -1;
     this.#quickMax = quickMax(module, plan, options.growth);
-    this.#out = new ByteWriter(Math.ceil(size * (1 + options.growth)) + (bodies + 16) * GATE_BYTES);
+    this.#out = codeWriter(module, options.growth, bodies * GATE_BYTES);
     this.#runs = new RunList(bodies * 3 + 64);
     this.#rewriter = new BodyRewriter(module, additions, plan, this.#out, this.#runs);
   }
@@ -167,19 +165,16 @@ class CodeWriter {
     const sizeGuess = size + GATE_BYTES;
 
     const locals = rewriter.readLocals(defined);
-    const fits = (form: BodyOptions) => locals + rewriter.addedLocals(form) <= LOCALS_MAX;
-    let form: BodyOptions = { site: NO_SITE, args: this.#options.args, catches: false, quick: false };
-    const roomToCatch = fits({ ...form, catches: true });
-    if (this.#options.wanted[defined] === 1) form = this.#withGate(form, defined, locals, fits);
-
+    let form = this.#form(defined, locals, false);
     let at = out.openSize(sizeGuess);
-    if (rewriter.rewrite(index, form, roomToCatch) === CATCHES) {
+    // One local more is all that catching takes, if need be without a gate.
+    if (rewriter.rewrite(index, form, locals < LOCALS_MAX) === CATCHES) {
       // Its beginning would have been different, so it begins again.
       out.length = start;
       this.#runs.length = firstRun;
       this.#catching++;
-      form = { ...form, catches: true, quick: false };
-      if (form.site !== NO_SITE) form = this.#withGate(form, defined, locals, fits);
+      if (form.site !== NO_SITE || this.#options.wanted[defined] === 0) form = this.#form(defined, locals, true);
+      else form = { ...form, catches: true };
       at = out.openSize(sizeGuess);
       rewriter.rewrite(index, form, false);
     }
@@ -187,15 +182,19 @@ class CodeWriter {
     if (moved !== 0) this.#runs.shift(firstRun, moved);
     if (out.length - at > BODY_MAX) this.#outgrown.push(defined);
     if (form.site === NO_SITE) return;
-    this.#sites.push({ id: form.site, index, offset: bodyOffsets[defined]!, size, ...this.#options.names.of(index) });
+    const { params, results } = this.#options.names.of(index);
+    this.#sites.push({ id: form.site, index, offset: bodyOffsets[defined]!, size, params, results });
   }
 
-  /// The form with a gate if there is room for its locals; otherwise the function is skipped.
-  #withGate(form: BodyOptions, defined: number, locals: number, fits: (form: BodyOptions) => boolean): BodyOptions {
+  /// The form that a body gets: with a gate if it is wanted and there is room for its locals.
+  #form(defined: number, locals: number, catches: boolean): BodyOptions {
+    const { args, wanted } = this.#options;
     const small = this.#module.bodySizes[defined]! <= this.#quickMax;
-    const gated = { ...form, site: this.#sites.length, quick: small && !form.catches };
-    if (fits(gated)) return gated;
-    this.#skip(defined, `it has ${locals} locals, ${LOCALS_MAX} are allowed`);
-    return { ...form, site: NO_SITE, quick: false };
+    if (wanted[defined] === 1) {
+      const form = { site: this.#sites.length, args, catches, quick: small && !catches };
+      if (locals + this.#rewriter.addedLocals(form) <= LOCALS_MAX) return form;
+      this.#skip(defined, `it has ${locals} locals, ${LOCALS_MAX} are allowed`);
+    }
+    return { site: NO_SITE, args, catches, quick: false };
   }
 }

@@ -23,8 +23,8 @@ export class Cursor {
   }
 
   /// What ended too early is named by `what`, a noun phrase.
-  truncated(what: string): WasmFormatError {
-    return new WasmFormatError(this.end, 'unexpected end', what);
+  truncated(what: string, prefix = ''): WasmFormatError {
+    return new WasmFormatError(this.end, 'unexpected end', prefix + what);
   }
 
   u8(what: string): number {
@@ -32,14 +32,15 @@ export class Cursor {
     return this.bytes[this.pos++]!;
   }
 
-  u32(what: string): number {
+  /// `prefix` goes before `what` in a message; joining them for every number would cost more than reading it.
+  u32(what: string, prefix = ''): number {
     const start = this.pos;
     let result = 0;
     for (let shift = 0; ; shift += 7) {
-      if (this.pos >= this.end) throw this.truncated(what);
+      if (this.pos >= this.end) throw this.truncated(what, prefix);
       const byte = this.bytes[this.pos++]!;
       // The fifth byte has room for four bits; a sixth byte does not exist.
-      if (shift === 28 && byte > 0x0f) throw new WasmFormatError(start, 'number above 32 bits', what);
+      if (shift === 28 && byte > 0x0f) throw new WasmFormatError(start, 'number above 32 bits', prefix + what);
       result |= (byte & 0x7f) << shift;
       if (byte < 0x80) return result >>> 0;
     }
@@ -81,7 +82,7 @@ export class Cursor {
   /// allocated for items that cannot be there.
   count(size: number, what: string): number {
     const start = this.pos;
-    const count = this.u32(`the number of ${what}`);
+    const count = this.u32(what, 'the number of ');
     const room = Math.floor((this.end - this.pos) / size);
     if (count > room) throw new WasmFormatError(start, `${count} ${what}`, `at most ${room} in the bytes left`);
     return count;
@@ -90,7 +91,7 @@ export class Cursor {
   /// An index below `limit`.
   index(limit: number, what: string): number {
     const start = this.pos;
-    const index = this.u32(`the index of a ${what}`);
+    const index = this.u32(what, 'the index of a ');
     if (index >= limit) throw badIndex(start, what, index, limit);
     return index;
   }

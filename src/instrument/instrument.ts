@@ -59,6 +59,7 @@ export interface FunctionInfo {
 
 /// The instrumented module and what there is to know about it.
 export interface Instrumented extends Marker {
+  /// The module. A view: its buffer is larger.
   readonly bytes: Uint8Array;
   readonly offsets: OffsetMap;
   /// What could not be kept, in words.
@@ -115,7 +116,10 @@ class Instrumenting {
     this.#growth = options.growth ?? GROWTH;
     if (!(this.#growth >= 0)) throw new RangeError(`growth is ${this.#growth}, expected a share of 0 or more`);
     this.#names = new TypeNames(module);
-    this.#raw = Uint8Array.from(module.bodySizes, (size) => (size > BODY_MAX ? 1 : 0));
+    this.#raw = new Uint8Array(module.bodySizes.length);
+    module.bodySizes.forEach((size, i) => {
+      if (size > BODY_MAX) this.#raw[i] = 1;
+    });
     this.#wanted = this.#choose(options.only);
   }
 

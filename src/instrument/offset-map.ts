@@ -55,13 +55,13 @@ export class OffsetMap {
   readonly #original: Uint32Array;
   readonly #instrumented: Uint32Array;
   // The same without the first forms of bodies that were written twice, so that both rise.
-  readonly #rising: { readonly original: Uint32Array; readonly instrumented: Uint32Array };
+  // Made when first asked for: most maps only ever translate the other way.
+  #rising: { readonly original: Uint32Array; readonly instrumented: Uint32Array } | undefined;
 
   /// The last run is only there to end the one before it.
   constructor(original: Uint32Array, instrumented: Uint32Array) {
     this.#original = original;
     this.#instrumented = instrumented;
-    this.#rising = rising(original, instrumented);
   }
 
   /// Offset in the original module of the byte at `offset` of the instrumented one. A byte that was added maps to the
@@ -76,6 +76,7 @@ export class OffsetMap {
   /// Offset in the instrumented module of the byte at `offset` of the original one. A byte that was dropped or replaced
   /// maps to what stands in its place, one that was written twice to the form that can be watched.
   toInstrumented(offset: number): number {
+    this.#rising ??= rising(this.#original, this.#instrumented);
     const { original, instrumented } = this.#rising;
     const run = findRun(original, offset);
     const start = instrumented[run]!;

@@ -1,7 +1,9 @@
 // Puts the instrumented module together: sections are copied, extended at their end, or made where the module has none.
-// All parts are known before the first byte is written, so the output is allocated once, at its size.
 //
 //   part   | new bytes (id, size, count) | bytes of the input | new bytes (additions) |
+//
+// Bodies make up most of a module and are not copied a second time: they are written into a buffer with room before and
+// behind them, and the other parts are put around them there.
 
 import { WasmFormatError } from '../errors.ts';
 import { ByteWriter } from './byte-writer.ts';
@@ -28,6 +30,23 @@ interface Part {
 }
 
 const NOTHING = new Uint8Array(0);
+
+// What is added before and behind the bodies, for each of them and at any rate: entries of the function, global and element
+// sections, and of the marker. Where that is too little, the module is put together elsewhere.
+const AROUND_BODY = 8;
+const AROUND = 4096;
+
+/// Where the bodies are written to: with room for code that grows by `share` and `added` bytes, and for the rest around it.
+export function codeWriter(module: ModuleInfo, share: number, added: number): ByteWriter {
+  const { bytes, sections, bodySizes } = module;
+  const section = sections.find(({ id }) => id === SECTION_CODE);
+  const start = section?.header ?? bytes.length;
+  const size = section === undefined ? 0 : section.end - section.start;
+  const around = AROUND + AROUND_BODY * bodySizes.length;
+  // Whoever allows a body to grow a hundredfold does not mean all of them.
+  const room = Math.ceil(size * (1 + Math.min(share, 1))) + added;
+  return new ByteWriter(room + around + (bytes.length - (section?.end ?? bytes.length)), start + around);
+}
 
 export class ModuleWriter {
   readonly #module: ModuleInfo;
@@ -71,7 +90,7 @@ export class ModuleWriter {
     }
     until(SECTION_ORDER.length);
     this.#section(SECTION_CUSTOM, NOTHING, 0, 0, options.marker.view());
-    return this.#assemble(options.codeRuns);
+    return this.#assemble(options.code.bytes, options.codeRuns);
   }
 
   #copy(from: number, to: number): void {
@@ -103,15 +122,22 @@ export class ModuleWriter {
     this.#parts.push({ head: head.view(), from, to, tail, code: id === SECTION_CODE });
   }
 
-  #assemble(codeRuns: RunList): { bytes: Uint8Array; offsets: OffsetMap } {
+  #assemble(code: ByteWriter, codeRuns: RunList): { bytes: Uint8Array; offsets: OffsetMap } {
     const input = this.#module.bytes;
+    let before = 0; // bytes up to the first body
     let total = 0;
-    for (const part of this.#parts) total += part.head.length + (part.to - part.from) + part.tail.length;
+    for (const { head, from, to, tail, code: isCode } of this.#parts) {
+      total += head.length + (to - from);
+      if (isCode) before = total;
+      total += tail.length;
+    }
     if (total > SIZE_MAX) throw new WasmFormatError(0, 'instrumented form of more than 1 GiB', 'a smaller module');
-    const bytes = new Uint8Array(total);
+    const first = code.start - before;
+    const inPlace = first >= 0 && first + total <= code.bytes.length;
+    const bytes = inPlace ? code.bytes.subarray(first, first + total) : new Uint8Array(total);
     const runs = new RunList(codeRuns.length + this.#parts.length + 1);
     let at = 0;
-    for (const { head, from, to, tail, code } of this.#parts) {
+    for (const { head, from, to, tail, code: isCode } of this.#parts) {
       bytes.set(head, at);
       at += head.length;
       if (to > from) {
@@ -119,8 +145,8 @@ export class ModuleWriter {
         bytes.set(input.subarray(from, to), at);
         at += to - from;
       }
-      if (code) runs.append(codeRuns, at);
-      bytes.set(tail, at);
+      if (isCode) runs.append(codeRuns, at - code.start);
+      if (!isCode || !inPlace) bytes.set(tail, at);
       at += tail.length;
     }
     return { bytes, offsets: runs.finish(input.length, total) };
