@@ -16,6 +16,7 @@ export const BODY_MAX = 7_654_321;
 
 // What a gate adds to a body, and a face on top of it, about; only used to guess sizes.
 const GATE_BYTES = 44;
+const WORDS_BYTES = 10;
 const FACE_BYTES = 24;
 // No body larger than this is written twice: its own work hides what that saves.
 const QUICK_MAX = 512;
@@ -44,6 +45,8 @@ export interface Code {
   readonly mentionsExports: boolean;
   /// Bodies (by defined function) that outgrew the limit: they have to be copied as they are.
   readonly outgrown: readonly number[];
+  /// How many bodies were written twice.
+  readonly twice: number;
 }
 
 /// Names of a function's types, made once for each type.
@@ -63,12 +66,13 @@ export class TypeNames {
   }
 }
 
-/// The largest size such that all bodies up to it can be written twice within `growth`.
-function quickMax({ bytes, bodySizes, importedFunctions }: ModuleInfo, plan: FacePlan, growth: number): number {
+/// The largest size such that all bodies up to it can be written twice within `growth`, as far as that can be told ahead.
+function quickMax(module: ModuleInfo, plan: FacePlan, { growth, args }: CodeOptions): number {
+  const { bytes, bodySizes, importedFunctions } = module;
   const bytesOfSize = new Float64Array(QUICK_MAX + 1);
   let room = bytes.length * growth - plan.faces.length * FACE_BYTES;
   for (let i = 0; i < bodySizes.length; i++) {
-    room -= GATE_BYTES;
+    room -= GATE_BYTES + (args ? WORDS_BYTES : 0);
     if (bodySizes[i]! > QUICK_MAX) continue;
     bytesOfSize[bodySizes[i]!]! += bodySizes[i]! + (plan.faceOf[importedFunctions + i]! >= 0 ? 8 : 12);
   }
@@ -100,6 +104,7 @@ class CodeWriter {
   /// Bodies up to this size are written twice.
   readonly #quickMax: number;
   #catching = 0;
+  #twice = 0;
 
   constructor(module: ModuleInfo, additions: Additions, plan: FacePlan, options: CodeOptions) {
     this.#module = module;
@@ -107,7 +112,7 @@ class CodeWriter {
     this.#options = options;
     const bodies = module.bodySizes.length;
     this.#end = module.sections.find(({ id }) => id === SECTION_CODE)?.end ?? -1;
-    this.#quickMax = quickMax(module, plan, options.growth);
+    this.#quickMax = quickMax(module, plan, options);
     this.#out = codeWriter(module, options.growth, bodies * GATE_BYTES);
     this.#runs = new RunList(bodies * 3 + 64);
     this.#rewriter = new BodyRewriter(module, additions, plan, this.#out, this.#runs);
@@ -135,6 +140,7 @@ class CodeWriter {
       catching: this.#catching,
       mentionsExports: this.#rewriter.mentionsExports,
       outgrown: this.#outgrown,
+      twice: this.#twice,
     };
   }
 
@@ -182,6 +188,7 @@ class CodeWriter {
     if (moved !== 0) this.#runs.shift(firstRun, moved);
     if (out.length - at > BODY_MAX) this.#outgrown.push(defined);
     if (form.site === NO_SITE) return;
+    if (form.quick) this.#twice++;
     const { params, results } = this.#options.names.of(index);
     this.#sites.push({ id: form.site, index, offset: bodyOffsets[defined]!, size, params, results });
   }

@@ -1,8 +1,8 @@
 // Bytes in, bytes out: reads the module, decides who gets what, rewrites body after body and puts the parts together.
 //
-// Two things can only be known once all bodies have been read: whether one of them mentions an exported function that
-// nothing else mentions, and whether one outgrows the engine's limit. The first attempt assumes neither, and when that
-// proves wrong the bodies are rewritten again with that knowledge, which happens to few modules and at most twice.
+// Some things can only be known once all bodies have been read: whether one of them mentions an exported function that
+// nothing else mentions, whether one outgrows the engine's limit, and how large the module becomes. The first attempt
+// assumes the best, and when that proves wrong the bodies are rewritten with that knowledge, which happens to few modules.
 
 import { WasmFormatError } from '../errors.ts';
 import { RESERVED_PREFIX, SECTION_NAME } from './abi.ts';
@@ -29,6 +29,9 @@ const EXPORTS_MAX = 1_000_000;
 const EXPORTS_MAX_OLD = 100_000;
 
 const GROWTH = 0.22;
+// By what a plan may be off before it is worth making another: every other module is, by one or two hundredths, and would
+// take twice the time.
+const GROWTH_SLACK = 0.03;
 
 export interface InstrumentOptions {
   /// Pass arguments and results to the engine as 64-bit words. Default false.
@@ -38,7 +41,7 @@ export interface InstrumentOptions {
   /// Which functions get a gate. Default: all. Asked once for each defined function, in order.
   readonly only?: (fn: FunctionInfo) => boolean;
   /// Small bodies are written twice, which makes their gates cheaper while closed, as long as the module does not grow by
-  /// more than this share of its size, everything that is added included. 0: never. Default 0.22.
+  /// more than this share of its size, give or take 0.03, everything that is added included. 0: never. Default 0.22.
   readonly growth?: number;
   /// Have the engine check the result, and refuse input that it would refuse. Default true; a loader that compiles the
   /// result anyway saves the time. Nothing is checked where there is no `WebAssembly`.
@@ -108,6 +111,8 @@ class Instrumenting {
   /// By defined function: copied as it is, because it is too large or would be.
   readonly #raw: Uint8Array;
   #codeMentionsExports = false;
+  /// What of `growth` may be planned with: less than all of it once a plan turned out too bold.
+  #allowance: number;
 
   constructor(module: ModuleInfo, options: InstrumentOptions) {
     this.#module = module;
@@ -115,6 +120,7 @@ class Instrumenting {
     this.#deferStart = options.start === 'defer' && module.start !== undefined;
     this.#growth = options.growth ?? GROWTH;
     if (!(this.#growth >= 0)) throw new RangeError(`growth is ${this.#growth}, expected a share of 0 or more`);
+    this.#allowance = this.#growth;
     this.#names = new TypeNames(module);
     this.#raw = new Uint8Array(module.bodySizes.length);
     module.bodySizes.forEach((size, i) => {
@@ -134,12 +140,22 @@ class Instrumenting {
         wanted: this.#wanted,
         raw: this.#raw,
         args: this.#args,
-        growth: this.#growth,
+        growth: this.#allowance,
         names: this.#names,
       };
       const code = rewriteCode(this.#module, additions, plan, options);
-      if (!this.#learn(code)) return this.#assemble(additions, plan, code, setter);
+      if (this.#learn(code)) continue;
+      const result = this.#assemble(additions, plan, code, setter);
+      if (code.twice === 0 || !this.#tooLarge(result.bytes.length)) return result;
     }
+  }
+
+  /// Whether writing bodies twice made the module too large; if so, fewer of them will be the next time.
+  #tooLarge(size: number): boolean {
+    const excess = size / this.#module.bytes.length - 1 - this.#growth;
+    if (excess <= GROWTH_SLACK) return false;
+    this.#allowance = Math.max(0, this.#allowance - excess);
+    return true;
   }
 
   /// Takes note of what only the bodies could tell; returns whether anything was new.

@@ -236,6 +236,24 @@ function largeModule(first: number[], sections: Record<number, number[]> = {}): 
   );
 }
 
+describe('growth', () => {
+  // Many small bodies of calls to an exported function: what is set before each call is what no plan foresees.
+  const calls = '(call $f (i32.const 1))'.repeat(8);
+  const bytes = wat(`(module (func $f (export "f") (param i32)) ${`(func ${calls})`.repeat(400)})`);
+
+  test('stays within what was asked for', () => {
+    const grown = (growth?: number) => checked(bytes, { growth }).bytes.length / bytes.length - 1;
+    const once = grown(0);
+    const twice = grown(100);
+    expect(twice).toBeGreaterThan(once + 0.8);
+    for (const growth of [once + 0.1, once + 0.2, once + 0.5]) {
+      expect(grown(growth)).toBeLessThanOrEqual(growth + 0.03);
+    }
+    expect(grown()).toBeCloseTo(once);
+    expect(() => checked(bytes, { growth: -1 })).toThrow(RangeError);
+  });
+});
+
 describe('the start function', () => {
   const text = `(module (import "e" "js" (func $js))
     (global $g (export "g") (mut i32) (i32.const 0))
