@@ -4,7 +4,7 @@
 
 import * as layout from '../assembly/layout.ts';
 import { loadEngine } from '../src/engine.ts';
-import { type Case, measure, type Report, type Settings, type TableRow, warm } from './harness.ts';
+import { type Case, measure, type Report, type Settings, type TableRow } from './harness.ts';
 import { assembleText, distinct } from './shapes.ts';
 
 const CALLS = 50_000;
@@ -54,7 +54,7 @@ async function caller(name: string, shape: Shape, enter: unknown, leave: unknown
   table.set(0, enter);
   table.set(1, leave);
   const run = () => (exports[shape] as (calls: number) => number)(CALLS);
-  return { name, run, calls: CALLS, expected: accepted, prepare: () => warm(run, WARM_SECONDS) };
+  return { name, run, calls: CALLS, expected: accepted, warm: WARM_SECONDS };
 }
 
 /// An engine with these users on every site.

@@ -1,9 +1,9 @@
 // How everything here is measured (design §7): cases take turns in one process, round after round, and what counts is the
 // median of the rounds and the ratio to the baseline of the same round. A machine that slows down for a second slows all of
 // them down alike, and every other round goes through them backwards, so that none always runs behind the same one.
-// Package `benchmark` keeps the clock and decides how often a case has to run for one reading of it.
+// Package `benchmark` keeps the clock and decides how often a case has to run for one reading of it. The clock is the time
+// that this process had a processor: what others do meanwhile on the same machine is not counted.
 
-import { performance } from 'node:perf_hooks';
 import Benchmark from 'benchmark';
 
 /// One thing to measure. `run` is called over and over; what it returns has to be `expected` before anything is timed.
@@ -13,7 +13,9 @@ export interface Case {
   /// Traced calls that one `run` makes; figures are per call. Default 1.
   readonly calls?: number;
   readonly expected?: unknown;
-  /// Called once, before the first round: warms the case up and brings it into the state that is to be measured.
+  /// Seconds without getting faster after which the case counts as compiled. Default 0: it is not warmed up.
+  readonly warm?: number;
+  /// Called once, when the case is warm: brings it into the state that is to be measured.
   readonly prepare?: () => void;
   /// Called before each round of this case, and after it.
   readonly before?: () => void;
@@ -81,15 +83,21 @@ export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
+/// Milliseconds that this process had a processor so far.
+export function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /// Keeps calling `run` until no call has been notably faster than those before for `seconds`: by then the compilers have
 /// done what they will do. Gives up waiting after eight times as long.
 export function warm(run: () => unknown, seconds: number): void {
   const patience = seconds * 1000;
-  const start = performance.now();
+  const start = processorMs();
   let best = Number.POSITIVE_INFINITY;
   for (let now = start, improved = start; now - improved < patience && now - start < 8 * patience; ) {
     run();
-    const end = performance.now();
+    const end = processorMs();
     if (end - now < 0.97 * best) {
       best = end - now;
       improved = end;
@@ -97,6 +105,13 @@ export function warm(run: () => unknown, seconds: number): void {
     now = end;
   }
 }
+
+/// `process.hrtime` on processor time. It steps by microseconds, and a reading takes two of them.
+function processorTime([seconds, nanoseconds] = [0, 0]): [seconds: number, nanoseconds: number] {
+  return [-seconds, processorMs() * 1e6 - nanoseconds];
+}
+
+const Meterable = Benchmark.runInContext({ process: { hrtime: processorTime } }) as typeof Benchmark;
 
 /// Samples in one reading, when a run is short enough.
 const SAMPLES = 10;
@@ -124,7 +139,7 @@ class Meter {
       skip = false;
       return undefined;
     };
-    const benchmark = new Benchmark('case', {
+    const benchmark = new Meterable('case', {
       fn,
       maxTime: this.#seconds,
       minTime: this.#seconds / SAMPLES,
@@ -166,9 +181,11 @@ const shown = (value: unknown): string => {
 /// what it should, before it is prepared or after; `settings.check` looks only after.
 export function measure(cases: readonly Case[], settings: Settings): Row[] {
   if (!settings.check) check(cases);
-  for (const { name, prepare } of cases) {
-    if (prepare) progress(`preparing ${name}`);
+  for (const { name, run, warm: seconds = 0, prepare } of cases) {
+    progress(`preparing ${name}`);
+    if (!settings.check) warm(run, seconds);
     prepare?.();
+    if (!settings.check && prepare) warm(run, seconds / 2);
   }
   check(cases);
   if (settings.check) return [];

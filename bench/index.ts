@@ -14,6 +14,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'gate-off': () => import('./gate-off.ts'),
   'gate-off-programs': () => import('./gate-off-programs.ts'),
   'graph-record': () => import('./graph-record.ts'),
+  'engine-pair': () => import('./engine-pair.ts'),
   statistics: () => import('./statistics.ts'),
   'programs-on': () => import('./programs-on.ts'),
   instrumenting: () => import('./instrumenting.ts'),
@@ -21,7 +22,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   drain: () => import('./drain.ts'),
 };
 
-const FULL = { check: false, rounds: 15, seconds: 0.02 };
+const FULL = { check: false, rounds: 11, seconds: 0.02 };
 const QUICK = { check: false, rounds: 5, seconds: 0.01 };
 const CHECK = { check: true, rounds: 0, seconds: 0 };
 

@@ -4,7 +4,7 @@
 
 import type { Program, Session } from '../test/programs/index.ts';
 import { type Case, geometricMean, measure, median, type Report, type Settings, type TableRow } from './harness.ts';
-import { eachProgram, startTraced, startUntouched, type Traced, warmSession } from './programs.ts';
+import { eachProgram, startTraced, startUntouched, type Traced, WARM_SECONDS } from './programs.ts';
 
 /// Recorded runs take a multiple of the time: rounds are fewer here, and runs shorter.
 const ROUNDS_SHARE = 0.4;
@@ -23,14 +23,12 @@ const statistics: Watch = ({ tracer }) => void tracer.startProfile();
 class Subject {
   calls = 0;
   readonly #program: Program;
-  readonly #settings: Settings;
   readonly #opened: Session[];
   readonly #scale: number;
   readonly #expected: string;
 
-  constructor(program: Program, settings: Settings, opened: Session[], scale: number, expected: string) {
+  constructor(program: Program, opened: Session[], scale: number, expected: string) {
     this.#program = program;
-    this.#settings = settings;
     this.#opened = opened;
     this.#scale = scale;
     this.#expected = expected;
@@ -38,7 +36,7 @@ class Subject {
 
   untouched(session: Session): Case {
     this.#opened.push(session);
-    return this.#case('untouched', session, () => warmSession(session, this.#scale, this.#settings.check));
+    return this.#case('untouched', session);
   }
 
   async watched(name: string, clock: 'counter' | 'mono', watch: Watch): Promise<Case> {
@@ -46,7 +44,6 @@ class Subject {
     const { session, tracer } = traced;
     this.#opened.push(session);
     return this.#case(name, session, () => {
-      warmSession(session, this.#scale, this.#settings.check);
       watch(traced);
       session.run(this.#scale);
       const { entries, overrun } = tracer.counts();
@@ -58,8 +55,15 @@ class Subject {
     });
   }
 
-  #case(name: string, { run }: Session, prepare: () => void): Case {
-    return { name: `${this.#program.name}: ${name}`, run: () => run(this.#scale), expected: this.#expected, prepare };
+  #case(name: string, { run }: Session, prepare?: () => void): Case {
+    const scaled = () => run(this.#scale);
+    return {
+      name: `${this.#program.name}: ${name}`,
+      run: scaled,
+      expected: this.#expected,
+      warm: WARM_SECONDS,
+      prepare,
+    };
   }
 }
 
@@ -72,7 +76,7 @@ export async function run(settings: Settings): Promise<Report> {
     const baseline = await startUntouched(program, settings);
     const scale = Math.min(SCALE_MAX, baseline.scale);
     const expected = scale === baseline.scale ? baseline.expected : baseline.session.run(scale);
-    const subject = new Subject(program, settings, opened, scale, expected);
+    const subject = new Subject(program, opened, scale, expected);
     const plain = subject.untouched(baseline.session);
     if (settings.check) {
       const both: Watch = (traced) => {

@@ -29,12 +29,12 @@ export async function run(settings: Settings): Promise<Report> {
   const further: number[] = [];
   for (const shape of await shapes(...SHAPES)) {
     const watched = (name: string, watch: (tracer: Tracer) => void, clock: 'counter' | 'mono' = 'counter') =>
-      traced(shape, name, { clock, watch }, check);
+      traced(shape, name, { clock, watch });
     const result = measure(
       [
-        await untouched(shape, check),
+        await untouched(shape),
         await watched('profile', profile),
-        await traced(shape, 'profile, early', { clock: 'counter', watch: profile, when: 'early' }, check),
+        await traced(shape, 'profile, early', { clock: 'counter', watch: profile, when: 'early' }),
         await watched('profile, mono', profile, 'mono'),
         await watched('graph', graph),
         await watched('graph + profile', all(graph, profile)),

@@ -3,11 +3,10 @@
 
 import { EXPORT_SET, EXPORT_TABLE, GLOBAL_ANY, GLOBAL_GATES, instrument, SLOT_COUNT } from '../src/instrument/index.ts';
 import { Tracer, type TracerOptions } from '../src/tracer.ts';
-import { type Case, warm } from './harness.ts';
+import type { Case } from './harness.ts';
 import { assembleText, distinct, driver, type Shape } from './shapes.ts';
 
-/// Seconds without getting any faster after which a subject counts as compiled.
-export const WARM_SECONDS = 0.2;
+const WARM_SECONDS = 0.2;
 
 type When =
   /// Switched on after the code was optimised with its gates closed, as a user does.
@@ -15,24 +14,15 @@ type When =
   /// Switched on before the first call.
   | 'early';
 
-function subject(shape: Shape, name: string, run: () => number, check: boolean, switchOn?: () => void): Case {
-  return {
-    name: `${shape.name}: ${name}`,
-    run,
-    calls: shape.calls,
-    expected: shape.expected,
-    prepare() {
-      if (!check) warm(run, WARM_SECONDS);
-      switchOn?.();
-      if (switchOn && !check) warm(run, WARM_SECONDS / 2);
-    },
-  };
+function subject(shape: Shape, name: string, run: () => number, switchOn?: () => void): Case {
+  const { calls, expected } = shape;
+  return { name: `${shape.name}: ${name}`, run, calls, expected, warm: WARM_SECONDS, prepare: switchOn };
 }
 
 /// The module as it is.
-export async function untouched(shape: Shape, check: boolean): Promise<Case> {
+export async function untouched(shape: Shape): Promise<Case> {
   const { instance } = await WebAssembly.instantiate(distinct(shape.bytes), shape.imports);
-  return subject(shape, 'untouched', driver(shape, instance.exports), check);
+  return subject(shape, 'untouched', driver(shape, instance.exports));
 }
 
 export interface TracedOptions extends TracerOptions {
@@ -42,13 +32,13 @@ export interface TracedOptions extends TracerOptions {
 }
 
 /// The module under a tracer.
-export async function traced(shape: Shape, name: string, options: TracedOptions, check: boolean): Promise<Case> {
+export async function traced(shape: Shape, name: string, options: TracedOptions): Promise<Case> {
   const { watch, when = 'late', ...rest } = options;
   const tracer = await Tracer.create(rest);
   if (when === 'early') watch?.(tracer);
   const { instance } = await tracer.instantiate(distinct(shape.bytes), shape.imports, { name: shape.name });
   const run = driver(shape, instance.exports);
-  return subject(shape, name, run, check, () => {
+  return subject(shape, name, run, () => {
     if (!watch) return;
     if (when === 'late') watch(tracer);
     // What is measured is what it is said to be: so many calls are seen in one run.
@@ -78,7 +68,7 @@ async function empties(): Promise<WebAssembly.Exports> {
 }
 
 /// The floor of the attached form: the instrumented module with all gates open, calling an engine that does nothing.
-export async function floor(shape: Shape, check: boolean): Promise<Case> {
+export async function floor(shape: Shape): Promise<Case> {
   const { enter, leave, save, root } = await empties();
   const { bytes, sites } = instrument(distinct(shape.bytes), { validate: false });
   const { instance } = await WebAssembly.instantiate(bytes as Uint8Array<ArrayBuffer>, shape.imports);
@@ -87,7 +77,7 @@ export async function floor(shape: Shape, check: boolean): Promise<Case> {
   [enter, leave, save, leave, root].forEach((fn, slot) => {
     if (slot < SLOT_COUNT) table.set(slot, fn);
   });
-  return subject(shape, 'empty engine', driver(shape, instance.exports), check, () => {
+  return subject(shape, 'empty engine', driver(shape, instance.exports), () => {
     set(GLOBAL_ANY, 1);
     for (let k = 0; k * 32 < sites.length; k++) set(GLOBAL_GATES + k, -1);
   });
