@@ -1,5 +1,5 @@
-// Time. `counter` numbers the events and costs nothing; `mono` asks the host, which costs more than all the rest of an event,
-// so it is read only when it is selected and a user of the site needs the time, and once for all of them.
+// Time. `counter` numbers the events and costs nothing; `mono` asks the host, which costs more than all the rest of an
+// event, so it is read only when it is selected and a user of the site needs the time, and once for all of them.
 
 import { hostClock } from './host';
 import { ABI_CLOCK, ABI_COUNTER, ABI_MONO, CLOCK_MONO } from './layout';
@@ -11,8 +11,8 @@ export function clock_is_mono(): bool {
   return load<u32>(0, ABI_CLOCK) == CLOCK_MONO;
 }
 
-/// The host's clock in nanoseconds, made monotonic: a reading that is earlier than the one before it, or no time at all,
-/// is replaced by the one before.
+/// The host's clock in nanoseconds, made monotonic: a reading that is earlier than the one before it, or no time at
+/// all, is replaced by the one before.
 export function clock_mono(): u64 {
   const now = hostClock();
   const last = load<u64>(0, ABI_MONO);

@@ -1,19 +1,17 @@
-// What an embedder calls between runs, or from a handler: everything here brings memory up to date first and checks what it
-// is given.
+// What an embedder calls between runs, or from a handler: everything here brings memory up to date first and checks
+// what it is given.
 
 import { clock_mono, counter } from './clock';
 import { fgraph_restore } from './fgraph';
 import { gops_leave_task, gops_registered, gops_start } from './gops';
 import {
-  ABI_CLOCK, ABI_DEAD, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_TASKS, ABI_VERSION, ABI_VERSION_VALUE, CLOCK_MONO, EBUSY,
-  EINVAL, FGRAPH_MAX_DATA_SIZE, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT, TASK_RECURSION, TASK_TOP, WORD_SIZE,
+  ABI_CLOCK, ABI_DEAD, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_TASKS, ABI_VERSION, ABI_VERSION_VALUE, CLOCK_MONO,
+  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT, TASK_RECURSION, TASK_TOP, WORD_SIZE,
 } from './layout';
 import { recursion_current } from './recursion';
 import { region_start } from './region';
 import { ring_clear_all } from './ring-buffer';
-import {
-  data_find, data_reserve, data_size, frame_below, task_variable_address,
-} from './shadow-stack';
+import { data_find, data_reserve, data_size, frame_below, task_variable_address } from './shadow-stack';
 import { current, sync, task_exists, task_release, task_start } from './task';
 
 /// Runs once, when the module is instantiated.
@@ -40,14 +38,14 @@ export function task_reset(task: u32): i32 {
   return 0;
 }
 
-/// Unwinds and frees a task. Its ring buffers stay. 0; -EINVAL: no such task; -EBUSY: it is the current one, or a callback
-/// of it runs.
+/// Unwinds and frees a task. Its ring buffers stay. 0; -EINVAL: no such task; -EBUSY: it is the current one, or a
+/// callback of it runs.
 export function task_free(task: u32): i32 {
   if (!task_exists(task)) return -EINVAL;
   if (task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY;
   sync();
   fgraph_restore(task, 0);
-  if (!task_exists(task) || task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY; // the clock import meddled
+  if (!task_exists(task) || task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY; // the clock did it
   gops_leave_task(task);
   task_release(task);
   return 0;
@@ -63,8 +61,8 @@ export function task_frame(task: u32, k: u32): u32 {
 
 // ---- data of a user whose handlers run outside (spec/fgraph.md §4.4 to §6)
 
-/// Reserves `bytes` bytes, 1 to 256, in the frame that is being entered. Only from the entry handler of user `index`, and
-/// once. Returns the address of the first word, not zeroed, or 0.
+/// Reserves `bytes` bytes, 1 to 256, in the frame that is being entered. Only from the entry handler of user `index`,
+/// and once. Returns the address of the first word, not zeroed, or 0.
 export function reserve(index: u32, bytes: i32): u32 {
   const lock = recursion_current(current);
   if (!lock || load<u32>(lock, LOCK_INDEX) != index || !gops_registered(index)) return 0;
@@ -114,8 +112,8 @@ export function task_variable(index: u32): u32 {
 
 // ---- switches
 
-/// Selects the clock, CLOCK_COUNTER or CLOCK_MONO, and clears all ring buffers, since times of two clocks do not compare.
-/// 0; -EINVAL: no such clock; -EBUSY: frames are in flight that hold times of the old one.
+/// Selects the clock, CLOCK_COUNTER or CLOCK_MONO, and clears all ring buffers, since times of two clocks do not
+/// compare. 0; -EINVAL: no such clock; -EBUSY: frames are in flight that hold times of the old one.
 export function clock_set(clock: u32): i32 {
   if (clock > <u32>CLOCK_MONO) return -EINVAL;
   if (clock == load<u32>(0, ABI_CLOCK)) return 0;

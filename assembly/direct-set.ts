@@ -1,23 +1,24 @@
-// Direct mode for several built-in users, or a profile user alone: what direct.ts is for a single graph user, a little slower
-// and with one step per user. A task is in it while TASK_SET is not 0, under the conditions that direct.ts lists; every user
-// of the set accepted the last event, and every graph user among them recorded it.
+// Direct mode for several built-in users, or a profile user alone: what direct.ts is for a single graph user, a little
+// slower and with one step per user. A task is in it while TASK_SET is not 0, under the conditions that direct.ts
+// lists; every user of the set accepted the last event, and every graph user among them recorded it.
 //
 // A frame of the set is laid out the same way each time, so nothing is searched for:
 //
-//   base+0 ret | func | retp | site, BITMAP of the set | data of the first user | DATA | data of the second | DATA | ... <- top
+//   base+0 ret | func | retp | site, BITMAP of the set | data of one | DATA | data of the next | DATA | ... <- top
 //
-// RING_TIME and RING_DEPTH of the ring buffers stand still, as in direct.ts; everything else is always up to date. All ring
-// buffers take one record of eight bytes per event, at a return from before their page a second one, so one number says how
-// long all of them have room.
+// RING_TIME and RING_DEPTH of the ring buffers stand still, as in direct.ts; everything else is always up to date. All
+// ring buffers take one record of eight bytes per event, at a return from before their page a second one, so one number
+// says how long all of them have room.
 
-import { direct_allowed, direct_fits } from './direct';
+import { direct_allowed, direct_fits, ONE_EVENT } from './direct';
 import { gops_address, gops_kind, graph_ring } from './gops';
 import {
-  ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP,
-  FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN,
-  RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_EXTRA, RING_OLD, RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_SIZE,
-  STEP_STATS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_RETURNS, TASK_SET, TASK_SET_COUNT, TASK_SET_FRAME, TASK_SET_OLD,
-  TASK_SET_ROOM, TASK_SET_SEEN, TASK_STEPS, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA,
+  FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY,
+  RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_EXTRA, RING_OLD,
+  RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_SIZE, STEP_STATS, TASK_BASE, TASK_DEPTH,
+  TASK_LIMIT, TASK_RETURNS, TASK_SET, TASK_SET_COUNT, TASK_SET_FRAME, TASK_SET_OLD, TASK_SET_ROOM, TASK_SET_SEEN,
+  TASK_STEPS, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 import { makeBitmap, makeData, task_variable_address } from './shadow-stack';
 import { site_address } from './site';
@@ -26,7 +27,6 @@ import { PROFILE_WORDS, profile_begin, profile_end } from './tracer/profile';
 
 const GRAPH_SIZE: u32 = (GRAPH_WORDS + 1) * WORD_SIZE;
 const PROFILE_SIZE: u32 = (PROFILE_WORDS + 1) * WORD_SIZE;
-const ONE_EVENT: u64 = 1 << 32; // the upper half of a record: one event after the one before
 
 function append(ring: u32, record: u64): void {
   const at = load<u32>(ring, RING_WRITE);
@@ -90,7 +90,8 @@ export function set_enter(task: u32, site: u32): u32 {
 
 /// Leaves the frame `cookie`, if it is the newest and of the set. False: nothing changed.
 export function set_leave(task: u32, cookie: u32): bool {
-  if (cookie != load<u32>(task, TASK_BASE) || load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_SET)) return false;
+  if (cookie != load<u32>(task, TASK_BASE)) return false;
+  if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_SET)) return false;
   const room = load<u32>(task, TASK_SET_ROOM);
   const extra: u32 = cookie < load<u32>(task, TASK_SET_OLD) ? 1 : 0; // its entry may be on another page
   if (room <= extra) return false;
@@ -122,8 +123,9 @@ export function set_leave(task: u32, cookie: u32): bool {
   return true;
 }
 
-/// Enters direct mode for the users in `bitmap`, who made the last event of `task`, if all of them are built in. The first
-/// event of a set does not count yet: where sets alternate, entering direct mode each time would cost more than it saves.
+/// Enters direct mode for the users in `bitmap`, who made the last event of `task`, if all of them are built in. The
+/// first event of a set does not count yet: where sets alternate, entering direct mode each time would cost more than
+/// it saves.
 export function set_arm(task: u32, bitmap: u32): void {
   const seen = load<u32>(task, TASK_SET_SEEN);
   store<u32>(task, bitmap, TASK_SET_SEEN);

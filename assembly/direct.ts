@@ -1,14 +1,15 @@
 // Direct mode: the shortest way through an entry and an exit, taken while it is known beforehand how they end.
 //
 // A task is in direct mode (TASK_DIRECT is not 0) while all of this holds:
-//   - one user, of kind GOPS_GRAPH, made the last event and recorded it in its ring buffer of this task; the buffer is on
+//   - one user, of kind GOPS_GRAPH, recorded the last event alone, in its ring buffer of this task; the buffer is on
 //   - the clock is `counter`
 //   - no callback runs, the task is not paused, the engine is not dead
-// A site that only this user wants, and a frame that only this user accepted, then take the functions below. Anything else
-// leaves direct mode first (`direct_sync`) and takes the general path of fgraph.ts, which enters it again when it may.
+// A site that only this user wants, and a frame that only this user accepted, then take the functions below. Anything
+// else leaves direct mode first (`direct_sync`) and takes the general path of fgraph.ts, which enters it again when it
+// may. (Where several built-in users want the same functions there is direct-set.ts.)
 //
-// Since every event of the task is recorded, the place of a record says which event it is (TASK_DIRECT_TIME follows when a
-// record takes two words). Four words stand still in direct mode and are brought up to date by `direct_sync`:
+// Since every event of the task is recorded, the place of a record says which event it is (TASK_DIRECT_TIME follows
+// when a record takes two words). Four words stand still in direct mode and are brought up to date by `direct_sync`:
 //
 //   ABI_COUNTER     = TASK_DIRECT_TIME + (RING_WRITE >> 3) - 1
 //   RING_TIME       = ABI_COUNTER             so the time between two records is always 1
@@ -20,13 +21,13 @@
 //   base+0 ret | +1 func | +2 retp | +3 site, BITMAP of the user | +4 call time | +5 DATA of the user | +6 <- top
 
 import {
-  ABI_CLOCK, ABI_COUNTER, ABI_DEAD, ABI_LOOPED, ABI_SITE_COUNT, ABI_SITES, CLOCK_COUNTER, FGRAPH_DATA_INDEX_SHIFT,
-  FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA, FGRAPH_TYPE_SHIFT,
-  FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT,
-  RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH, RING_EXTRA, RING_OLD, RING_ON, RING_PAGE_SIZE, RING_TIME, RING_WRITE,
-  SITE_IP, SITE_SHIFT, SITE_USERS, STEP_AT, STEP_SHIFT, STEP_SIZE, TASK_BASE, TASK_DEPTH, TASK_DIRECT, TASK_DIRECT_HEADER, TASK_DIRECT_RETURNS,
-  TASK_DIRECT_RING, TASK_DIRECT_TIME, TASK_LIMIT, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SET, TASK_SET_COUNT,
-  TASK_STEPS, TASK_TOP, WORD_SIZE,
+  ABI_CLOCK, ABI_COUNTER, ABI_DEAD, ABI_LOOPED, ABI_SITES, ABI_SITE_COUNT, CLOCK_COUNTER, FGRAPH_DATA_INDEX_SHIFT,
+  FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA, FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY,
+  FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT,
+  RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH, RING_EXTRA, RING_OLD, RING_ON,
+  RING_PAGE_SIZE, RING_TIME, RING_WRITE, SITE_IP, SITE_SHIFT, SITE_USERS, STEP_AT, STEP_SHIFT, STEP_SIZE, TASK_BASE,
+  TASK_DEPTH, TASK_DIRECT, TASK_DIRECT_HEADER, TASK_DIRECT_RETURNS, TASK_DIRECT_RING, TASK_DIRECT_TIME, TASK_LIMIT,
+  TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SET, TASK_SET_COUNT, TASK_STEPS, TASK_TOP, WORD_SIZE,
 } from './layout';
 
 /// Words from the DATA word of a direct frame down to its base: the frame, the bitmap word and the call time.
@@ -34,7 +35,7 @@ const DIRECT_DISTANCE = FRAME_WORDS + 2;
 const DIRECT_HEADER = FRAME_DATA + WORD_SIZE;
 const DIRECT_SIZE = DIRECT_HEADER + WORD_SIZE;
 /// The upper half of a record made in direct mode: one event after the one before.
-const DIRECT_DELTA: u64 = 1 << 32;
+export const ONE_EVENT: u64 = 1 << 32;
 
 export class Direct {
   /// Enters `site` on `task` directly. Returns the cookie, or 0 with nothing changed: the general path has to do it.
@@ -59,13 +60,13 @@ export class Direct {
     store<u64>(task, <u64>base << 32 | <u64>(base + DIRECT_SIZE), TASK_TOP); // and TASK_BASE
     store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
 
-    store<u64>(at, DIRECT_DELTA | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY));
+    store<u64>(at, ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY));
     store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
     return base;
   }
 
-  /// Leaves the frame `cookie` on `task` directly. False: nothing changed, `direct_leave_long` or the general path has to do
-  /// it.
+  /// Leaves the frame `cookie` on `task` directly. False: nothing changed, `direct_leave_long` or the general path has
+  /// to do it.
   @inline static leave(task: u32, cookie: u32): bool {
     if (cookie != load<u32>(task, TASK_BASE)) return false;
     // The null frame passes so far; where its bitmap word would be lies ABI_HEAP, a multiple of 16, which no BITMAP is.
@@ -75,7 +76,7 @@ export class Direct {
     const at = load<u32>(ring, RING_WRITE);
     if (!(at & (RING_PAGE_SIZE - 1))) return false;
 
-    store<u64>(at, DIRECT_DELTA | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN));
+    store<u64>(at, ONE_EVENT | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN));
     store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
     store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
     store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
@@ -92,7 +93,7 @@ export function direct_leave_long(task: u32, cookie: u32): bool {
   // No room at all is a multiple of the page size, room for one word is one word less.
   if (((at + RECORD_SIZE) & (RING_PAGE_SIZE - 1)) <= <u32>RECORD_SIZE) return false;
 
-  store<u64>(at, DIRECT_DELTA | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN_LONG));
+  store<u64>(at, ONE_EVENT | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN_LONG));
   store<u64>(at, load<u64>(cookie, FRAME_DATA), RECORD_SIZE);
   store<u32>(ring, at + 2 * RECORD_SIZE, RING_WRITE);
   store<u32>(ring, load<u32>(ring, RING_EXTRA) + 1, RING_EXTRA);
@@ -121,8 +122,9 @@ export function direct_arm(task: u32, index: u32, ring: u32): void {
 
 /// Whether `task` may enter direct mode at all: what has nothing to do with who watches.
 export function direct_allowed(task: u32): bool {
-  return load<u32>(0, ABI_CLOCK) == CLOCK_COUNTER
-    && !(load<u32>(0, ABI_LOOPED) | load<u32>(0, ABI_DEAD) | load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION));
+  const forbidden = load<u32>(0, ABI_LOOPED) | load<u32>(0, ABI_DEAD);
+  const busy = load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION);
+  return load<u32>(0, ABI_CLOCK) == CLOCK_COUNTER && !(forbidden | busy);
 }
 
 /// Whether the last event of `task` is the last record of `ring`, and the next one can be.

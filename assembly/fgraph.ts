@@ -1,28 +1,28 @@
 // Entry and exit of an activation, the general path: any number of users, any clock, handlers that do what they like
-// (spec/fgraph.md §4.3, §4.6). direct.ts is the shortcut for the common case and yields the same events.
+// (spec/fgraph.md §4.3, §4.6). direct.ts and direct-set.ts are shortcuts for common cases and yield the same events.
 //
-// A handler, and the clock import, run outside of the engine. Before they return they may have called any export: entered and
-// left functions, unregistered this or another user, added sites, switched the task, or put the stack back below the
-// very frame in hand. So after each call out: the lock says whether our frame is still there (if not, whoever took the lock
-// has popped it, and all is his now); frames left above ours are unwound; users and bitmap are read again from memory. As
-// long as we have the lock our task is not in direct mode, but another may have become the current one.
+// A handler, and the clock import, run outside of the engine. Before they return they may have called any export:
+// entered and left functions, unregistered this or another user, added sites, switched the task, or put the stack back
+// below the very frame in hand. So after each call out: the lock says whether our frame is still there (if not, whoever
+// took the lock has popped it, and all is his now); frames left above ours are unwound; users and bitmap are read again
+// from memory. As long as we have the lock our task is not in direct mode, but another may have become the current one.
 //
 // A return handler's bit is cleared before it runs: if it traps, the frame is unwound later, and nobody is told twice.
 
 import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { direct_arm } from './direct';
 import { set_arm } from './direct-set';
+import { fregs_of, fregs_set_count, fregs_set_first } from './fregs';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FREGS_IP, GOPS_ENTRY, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX,
-  LOCK_INDEX_NONE, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY,
-  TASK_TOP, TASK_UNWOUND,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FREGS_IP, GOPS_ENTRY, GOPS_GRAPH, GOPS_PROFILE,
+  GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE,
+  TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
-import { fregs_of, fregs_set_count, fregs_set_first } from './fregs';
 import {
-  lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
-  recursion_unlock, recursion_works_on,
+  lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next, recursion_unlock,
+  recursion_works_on,
 } from './recursion';
 import {
   frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_set_bitmap, frame_site,
@@ -49,8 +49,8 @@ function isSingle(users: u32): bool {
   return users != 0 && !(users & (users - 1));
 }
 
-/// Whether telling `users` of an event runs anything outside of the engine. Only then is the lock needed: the built-in users
-/// cannot be interrupted.
+/// Whether telling `users` of an event runs anything outside of the engine. Only then is the lock needed: the built-in
+/// users cannot be interrupted.
 function callsOut(users: u32, mono: bool): bool {
   return <bool>(users & load<u32>(0, ABI_CALLING_MASK)) || (mono && anyTimed(users));
 }
@@ -73,8 +73,8 @@ function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
   return recursion_mine(task, lock, serial);
 }
 
-/// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused, nothing
-/// changed but perhaps the overrun.
+/// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused,
+/// nothing changed but perhaps the overrun.
 export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   sync();
   if (!site_exists(site) || load<u32>(task, TASK_PAUSE)) return 0;
@@ -155,15 +155,15 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   return base;
 }
 
-/// The activation whose frame is at `cookie` ends, with `count` words of results, the first of which is `value`. What lies
-/// above it was left without returning.
+/// The activation whose frame is at `cookie` ends, with `count` words of results, the first of which is `value`. What
+/// lies above it was left without returning.
 export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): void {
   sync();
   const isNewest = cookie != 0 && cookie == load<u32>(task, TASK_BASE);
   if (!isNewest || recursion_held(task)) {
     if (!uncover(task, cookie)) return;
   }
-  if (frame_of(load<u32>(task, TASK_TOP)) != cookie) store<u32>(0, 1, ABI_DEAD); // somebody wrote past his data
+  if (!isSound(task, cookie)) return fgraph_unwind(task, cookie);
 
   const mono = clock_is_mono();
   let bitmap = frame_bitmap(cookie);
@@ -218,8 +218,16 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
   arm(task, bitmap);
 }
 
-/// Makes the frame at `cookie` the newest one, and takes the locks for work above it. False: it is gone, or being entered or
-/// left right now; that is counted and changes nothing else.
+/// Whether the word under the top leads to `base`, the newest frame. If not, somebody wrote past his data; nothing on
+/// this stack can be trusted, and the kill switch is thrown (spec/fgraph.md §4.6).
+function isSound(task: u32, base: u32): bool {
+  if (frame_of(load<u32>(task, TASK_TOP)) == base) return true;
+  store<u32>(0, 1, ABI_DEAD);
+  return false;
+}
+
+/// Makes the frame at `cookie` the newest one, and takes the locks for work above it. False: it is gone, or being
+/// entered or left right now; that is counted and changes nothing else.
 function uncover(task: u32, cookie: u32): bool {
   if (!frame_exists(task, cookie) || recursion_works_on(task, cookie)) {
     store<u32>(task, load<u32>(task, TASK_STRAY) + 1, TASK_STRAY);
@@ -230,8 +238,8 @@ function uncover(task: u32, cookie: u32): bool {
   return load<u32>(task, TASK_BASE) == cookie; // the clock import may have gone further
 }
 
-/// Drops all frames whose base is `from` or above, newest first: they were left without returning. The built-in users are
-/// told; handlers are not, as in the kernel, where such an exit never comes.
+/// Drops all frames whose base is `from` or above, newest first: they were left without returning. The built-in users
+/// are told; handlers are not, as in the kernel, where such an exit never comes.
 export function fgraph_unwind(task: u32, from: u32): void {
   let base = load<u32>(task, TASK_BASE);
   if (!base || base < from) return;
@@ -242,7 +250,7 @@ export function fgraph_unwind(task: u32, from: u32): void {
     const number = counter() + 1;
     const now = mono ? time : number;
     counter_set(number);
-    for (let rest = frame_bitmap(base); rest; rest &= rest - 1) {
+    for (let rest = isSound(task, base) ? frame_bitmap(base) : 0; rest; rest &= rest - 1) {
       const index = ctz<u32>(rest);
       const kind = gops_kind(index);
       if (kind == GOPS_GRAPH) {
@@ -256,7 +264,8 @@ export function fgraph_unwind(task: u32, from: u32): void {
   }
 }
 
-/// Puts the shadow stack back to `mark`: what lies above was left without returning, and so were the callbacks at work there.
+/// Puts the shadow stack back to `mark`: what lies above was left without returning, and so were the callbacks at work
+/// there.
 export function fgraph_restore(task: u32, mark: u32): void {
   if (recursion_held(task)) recursion_break(task, mark);
   fgraph_unwind(task, mark);

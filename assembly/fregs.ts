@@ -1,7 +1,8 @@
-// Arguments and results as 64-bit words, for handlers that read them. One buffer belongs to callbacks, a second one to the one
-// entry that may be nested in a callback (recursion.ts), so that the outer handler's words stay what they were.
+// Arguments and results as 64-bit words, for handlers that read them. One buffer belongs to callbacks, a second one to
+// the one entry that may be nested in a callback (recursion.ts), so that the outer handler's words stay what they were.
 //
-// Words that do not fit into one call are sent ahead (`word`); TASK_PENDING says how many there are until the call comes.
+// Words that do not fit into one call are sent ahead (`word`); TASK_PENDING says how many there are until the call
+// comes.
 
 import {
   ABI_CALLING_MASK, CONTEXT_TRANSITION, FREGS_COUNT, FREGS_MAX, FREGS_SIZE, FREGS_WORDS, RECURSION_CALLBACK, SITE_USERS,
@@ -38,8 +39,8 @@ export function fregs_enter(task: u32, site: u32): u32 {
   return fregs ? fregs + FREGS_WORDS : 0;
 }
 
-/// Sends word `index` of the next entry's arguments or the next exit's results ahead. Word 0 always travels with the call;
-/// words from 32 on have no place and are dropped.
+/// Sends word `index` of the next entry's arguments or the next exit's results ahead. Word 0 always travels with the
+/// call; words from 32 on have no place and are dropped.
 export function fregs_word(task: u32, index: u32, value: u64): void {
   if (!index || index >= <u32>FREGS_MAX) return;
   const fregs = fregs_next(task);

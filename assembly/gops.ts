@@ -1,16 +1,17 @@
-// The users of the function graph, gops in the kernel: an array of 16, and who gets which index (spec/fgraph.md §2, §3).
+// The users of the function graph, gops in the kernel: an array of 16, and who gets which index (spec/fgraph.md §2,
+// §3).
 //
-// Indices are handed out in the order in which they were freed, so that a frame in flight rarely meets a new owner of a bit
-// it carries. Rarely is not never: unregistering also goes through all shadow stacks and takes the bit, and the data, from
-// every frame. What a user accepted is told to that user or to nobody.
+// Indices are handed out in the order in which they were freed, so that a frame in flight rarely meets a new owner of a
+// bit it carries. Rarely is not never: unregistering also goes through all shadow stacks and takes the bit, and the
+// data, from every frame. What a user accepted is told to that user or to nobody.
 //
 //   gops k    | kind | entry | return | stats | rows | generation | reserved 40 |        at ABI_GOPS + k * 64
 
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY, ABI_TASKS,
-  ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY, GOPS_GENERATION,
-  GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_WASM,
-  RING_TASK, STAT_SHIFT, TASK_BASE, TASK_NEXT, TASK_TOP,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY,
+  ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY, GOPS_GENERATION,
+  GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB,
+  GOPS_WASM, RING_TASK, STAT_SHIFT, TASK_BASE, TASK_NEXT, TASK_TOP,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
@@ -72,8 +73,9 @@ function releaseIndex(index: i32): void {
 /// | GOPS_WASM | indices in the exported table, 0 = none | 0 |
 /// | GOPS_HOST | ids that the import `call` understands, 0 = none | 0 |
 ///
-/// Returns the user's index, 0 to 15; -EINVAL: bad kind, no handler at all, handlers or an aux where there is no use for them,
-/// no such ring buffer; -EBUSY: the ring buffer is taken; -ENOSPC: 16 users already; -ENOMEM; -ENODEV: the engine is dead.
+/// Returns the user's index, 0 to 15; -EINVAL: bad kind, no handler at all, handlers or an aux where there is no use
+/// for them, no such ring buffer; -EBUSY: the ring buffer is taken; -ENOSPC: 16 users already; -ENOMEM; -ENODEV: the
+/// engine is dead.
 export function fgraph_register(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
   if (load<u32>(0, ABI_DEAD)) return -ENODEV;
   if (kind == GOPS_STUB || kind > <u32>GOPS_HOST) return -EINVAL;
@@ -103,8 +105,9 @@ export function fgraph_register(kind: u32, entry: u32, ret: u32, aux: u32): i32 
   return index;
 }
 
-/// Unregisters user `index`, at once, also from inside a handler, his own included: no handler of his is called any more, no
-/// frame in flight knows him. His ring buffers stay, readable and free for another user; his statistics go. 0 or -EINVAL.
+/// Unregisters user `index`, at once, also from inside a handler, his own included: no handler of his is called any
+/// more, no frame in flight knows him. His ring buffers stay, readable and free for another user; his statistics go. 0
+/// or -EINVAL.
 export function fgraph_unregister(index: u32): i32 {
   if (!gops_registered(index)) return -EINVAL;
   sync();

@@ -2,7 +2,8 @@
 // (TypeScript has no decorators on functions, hence the marks; asc needs them to name the module.)
 
 /// Runs handler `handler` of user `index` for the frame at `frame`. From an entry handler, nonzero asks for the exit
-/// callback; the result of a return handler is ignored. Must not throw: what is thrown passes through the traced program.
+/// callback; the result of a return handler is ignored. Must not throw: what is thrown passes through the traced
+/// program.
 // @ts-ignore: decorator
 @external("fprobe", "call")
 export declare function hostCall(handler: u32, index: u32, site: u32, frame: u32, fregs: u32): i32;

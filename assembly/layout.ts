@@ -29,7 +29,7 @@ export const ABI_TIMED_MASK = ABI_MONO + 8; // u32 users that need the time of a
 export const ABI_CALLING_MASK = ABI_TIMED_MASK + 4; // u32 users whose handlers run outside of the engine
 export const ABI_RINGS = ABI_CALLING_MASK + 4; // u32 newest ring buffer, linked through RING_NEXT
 export const ABI_SERIAL = ABI_RINGS + 4; // u32 last number given to a lock holder or a task
-export const ABI_LOOPED = ABI_SERIAL + 4; // u32 nonzero: direct mode is never entered, every event takes the general path
+export const ABI_LOOPED = ABI_SERIAL + 4; // u32 nonzero: every event takes the general path, none direct mode
 export const ABI_LRU_NEXT = ABI_LOOPED + 4; // u32 position in ABI_LRU that the next registration takes from
 export const ABI_LRU_LAST = ABI_LRU_NEXT + 4; // u32 position in ABI_LRU that the next release puts back to
 export const ABI_LRU = ABI_LRU_LAST + 4; // i32[16] free user indices, the one freed longest ago first; -1 = taken out
@@ -84,14 +84,14 @@ export const SITE_END = SITE_USERS + 4; // the rest of the record is reserved
 // Tasks. The first 64 bytes are one cache line and hold all that an entry and an exit touch in direct mode.
 
 export const TASK_TOP = 0; // u32 address of the next free word of the shadow stack
-export const TASK_BASE = TASK_TOP + 4; // u32 address of the newest frame; 0 = empty stack. Written together with TASK_TOP
+export const TASK_BASE = TASK_TOP + 4; // u32 address of the newest frame; 0 = empty. Written with TASK_TOP
 export const TASK_LIMIT = TASK_BASE + 4; // u32 address of word LIMIT
 export const TASK_DEPTH = TASK_LIMIT + 4; // i32, -1 when empty
 export const TASK_DIRECT = TASK_DEPTH + 4; // u32 low half of the bitmap word of a direct frame; 0 = not in direct mode
 export const TASK_DIRECT_RING = TASK_DIRECT + 4; // u32 ring buffer of the direct user
 export const TASK_DIRECT_HEADER = TASK_DIRECT_RING + 4; // u32 DATA word of a direct frame
 export const TASK_RECURSION = TASK_DIRECT_HEADER + 4; // u32 context bits (spec/fgraph.md §9)
-export const TASK_DIRECT_TIME = TASK_RECURSION + 4; // u64 number of the event recorded at address w, minus w >> RECORD_SHIFT
+export const TASK_DIRECT_TIME = TASK_RECURSION + 4; // u64 number of the event recorded at w, less w >> RECORD_SHIFT
 export const TASK_CONTEXT = TASK_DIRECT_TIME + 8; // u32 bit number of the current context inside a group
 export const TASK_STACK = TASK_CONTEXT + 4; // u32 address of word 0; 0 = no stack
 export const TASK_PAUSE = TASK_STACK + 4; // u32 pause counter
@@ -102,7 +102,7 @@ export const TASK_STRAY = TASK_UNWOUND + 4; // u32 leaves whose frame was alread
 export const TASK_NEXT = TASK_STRAY + 4; // u32
 export const TASK_ID = TASK_NEXT + 4; // u32 pid, from 1
 export const TASK_PENDING = TASK_ID + 4; // u32 words of arguments or results that were sent ahead
-export const TASK_RETURNS = TASK_PENDING + 4; // u64 frames popped by a return. Frames kept = returns + unwound + depth + 1
+export const TASK_RETURNS = TASK_PENDING + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
 export const TASK_DIRECT_RETURNS = TASK_RETURNS + 8; // i64 2 × returns − events + depth, constant in direct mode
 export const TASK_LOCKS = TASK_DIRECT_RETURNS + 8; // lock[5]: who holds the callback bit of each context
 export const TASK_LOCK_COUNT = 5;
@@ -125,7 +125,7 @@ export const FREGS_MAX = 32;
 export const FREGS_SIZE = FREGS_WORDS + FREGS_MAX * WORD_SIZE;
 
 // Direct mode for a set of users (assembly/direct-set.ts).
-export const TASK_SET = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE; // u32 low half of a set frame's bitmap word; 0 = not in it
+export const TASK_SET = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE; // u32 low half of a set frame's bitmap word; 0 = no
 export const TASK_SET_SEEN = TASK_SET + 4; // u32 users of the last event on the general path
 export const TASK_SET_COUNT = TASK_SET_SEEN + 4; // u32 users of the set
 export const TASK_SET_FRAME = TASK_SET_COUNT + 4; // u32 bytes of a set frame with all its data
@@ -195,9 +195,9 @@ export const FGRAPH_DATA_INDEX_MASK = (1 << FGRAPH_DATA_INDEX_BITS) - 1;
 
 export const FGRAPH_MAX_DATA_SIZE = 256;
 
-// Ours: the upper half of a BITMAP word is the site id, so that an exit finds its site without a search; bit 21 of a DATA
-// word says that its owner unregistered, so that the next owner of the index cannot retrieve it, and bit 28 of the BITMAP word
-// that the frame may hold such data.
+// Ours: the upper half of a BITMAP word is the site id, so that an exit finds its site without a search; bit 21 of a
+// DATA word says that its owner unregistered, so that the next owner of the index cannot retrieve it, and bit 28 of the
+// BITMAP word that the frame may hold such data.
 export const FRAME_BITMAP = FRAME_SIZE; // the BITMAP word, from the base of the frame
 export const FRAME_SITE = FRAME_BITMAP + 4; // u32
 export const FRAME_DATA = FRAME_BITMAP + WORD_SIZE; // data of the first user that reserved some
@@ -211,16 +211,17 @@ export const FGRAPH_DATA_ORPHAN = 1 << (FGRAPH_DATA_INDEX_SHIFT + FGRAPH_DATA_IN
 //
 //   page: | base time u64 | depth i32 | used u32 | lost u32 | sequence u32 | events u32 | 0 | records ... |
 //
-// A page begins at a multiple of its size, so an address that is such a multiple has no room left before it. The header of the
-// page that is written is filled in when the page is closed or read. The base time is that of the event before the page, or of its first.
+// A page begins at a multiple of its size, so an address that is such a multiple has no room left before it. The header
+// of the page that is written is filled in when the page is closed or read. The base time is that of the event before
+// the page, or of its first.
 //
 // A record is one u64: the low half says what, the high half when, as the time since the record before it in the page.
 //
 //   low half    2..0  type    31..3  site id, or the payload of the type
 //
 // The depth of a record follows from the page's depth and the records before it (an entry is one deeper than the next
-// return); RECORD_DEPTH states it where that would be wrong. RECORD_RETURN_LONG is a return whose entry may be on another
-// page: one more word, the call time. RECORD_TIME is a gap that 32 bits cannot say: one more word, the time.
+// return); RECORD_DEPTH states it where that would be wrong. RECORD_RETURN_LONG is a return whose entry may be on
+// another page: one more word, the call time. RECORD_TIME is a gap that 32 bits cannot say: one more word, the time.
 
 export const RING_PAGES = 0; // u32 number of pages, a power of two
 export const RING_MODE = RING_PAGES + 4; // u32 RING_OVERWRITE or RING_STOP
@@ -228,14 +229,14 @@ export const RING_HEAD = RING_MODE + 4; // u32 sequence number of the newest pag
 export const RING_TAIL = RING_HEAD + 4; // u32 sequence number of the oldest readable page; head + 1 = nothing to read
 export const RING_WRITE = RING_TAIL + 4; // u32 address of the next record; a multiple of the page size = no room
 export const RING_PAGE = RING_WRITE + 4; // u32 address of the page that is written; 0 = none is open
-export const RING_OLD = RING_PAGE + 4; // u32 frames whose base is below this may have been entered before the page began
+export const RING_OLD = RING_PAGE + 4; // u32 frames below this address may have been entered before the page began
 export const RING_DEPTH = RING_OLD + 4; // i32 depth that the next entry has unless a RECORD_DEPTH says otherwise
 export const RING_TIME = RING_DEPTH + 4; // u64 time of the last record
 export const RING_ON = RING_TIME + 8; // u32 tracing_on
 export const RING_LOST = RING_ON + 4; // u32 events dropped (RING_STOP) or overwritten before they were read
 export const RING_FIRST = RING_LOST + 4; // u32 address of the first page
 export const RING_UNREPORTED = RING_FIRST + 4; // u32 losses that no page header carries yet
-export const RING_EXTRA = RING_UNREPORTED + 4; // u32 words of the page that is written that are not the first of an event
+export const RING_EXTRA = RING_UNREPORTED + 4; // u32 words of the open page that are not the first of an event
 export const RING_TASK = RING_EXTRA + 4; // u32 the task that records here; 0 = nobody
 export const RING_NEXT = RING_TASK + 4; // u32
 export const RING_HEADER_SIZE = 128;

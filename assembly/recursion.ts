@@ -1,9 +1,9 @@
 // Recursion protection (spec/fgraph.md §9): a bit per context says that callbacks run there. A second entry in the same
 // context takes the transition bit, a third is refused.
 //
-// The kernel's holder always comes back to clear its bit. Ours may not: a handler that traps leaves with the program. So each
-// bit has a lock record: which frame its holder works on, and a number that nobody else ever gets. Whoever puts the stack
-// back below that frame takes the lock away, and a holder that does come back finds that it no longer has it.
+// The kernel's holder always comes back to clear its bit. Ours may not: a handler that traps leaves with the program.
+// So each bit has a lock record: which frame its holder works on, and a number that nobody else ever gets. Whoever puts
+// the stack back below that frame takes the lock away, and a holder that does come back finds that it no longer has it.
 //
 //   TASK_RECURSION   14..10 internal   9..5 list walker   4..0 callbacks: transition, normal, softirq, irq, NMI
 //   TASK_LOCKS       lock[5]: | base | serial | user whose entry handler runs | 0 |

@@ -1,11 +1,12 @@
-// Where tables, stacks and buffers come from. Control path only: nothing that runs at a function's entry or exit allocates.
+// Where tables, stacks and buffers come from. Control path only: nothing that runs at a function's entry or exit
+// allocates.
 //
 //   0 ......... ABI_END ........................ ABI_HEAP ............ end of memory
 //    | ABI page | regions, used or on a free list | never used yet      |
 //
-// A region is a power of two of bytes, at least 16, aligned to its size up to a page of the ring buffer. Freed regions wait
-// on a list per size for the next request of that size; they are neither split nor joined, so what a size once needed stays
-// with it. All big requests are powers of two already: nothing is wasted on them.
+// A region is a power of two of bytes, at least 16, aligned to its size up to a page of the ring buffer. Freed regions
+// wait on a list per size for the next request of that size; they are neither split nor joined, so what a size once
+// needed stays with it. All big requests are powers of two already: nothing is wasted on them.
 
 import { ABI_END, ABI_FREE, ABI_HEAP, PAGE_SIZE, RING_PAGE_SIZE } from './layout';
 

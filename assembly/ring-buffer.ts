@@ -1,28 +1,29 @@
-// The ring buffer: who writes never waits for who reads. A page is the unit of both: when there is no room, the writer closes
-// its page and opens the next one, over the oldest (RING_OVERWRITE) or not at all (RING_STOP); every event that is lost that
-// way is counted, and the page behind the gap says how many are missing in front of it.
+// The ring buffer: who writes never waits for who reads. A page is the unit of both: when there is no room, the writer
+// closes its page and opens the next one, over the oldest (RING_OVERWRITE) or not at all (RING_STOP); every event that
+// is lost that way is counted, and the page behind the gap says how many are missing in front of it.
 //
 //   sequence   5        6        7        8                      tail <= s <= head: readable
 //              | closed | closed | closed | written ->  |        page s is at FIRST + (s mod PAGES) * 4096
 //              ^ tail                     ^ head
 //
-// A reader copies a page and then looks at its sequence number: if that is no longer the one it asked for, the writer came
-// round and the copy is worthless. The writer changes the number before anything else on the page.
+// A reader copies a page and then looks at its sequence number: if that is no longer the one it asked for, the writer
+// came round and the copy is worthless. The writer changes the number before anything else on the page.
 //
 // A return needs no call time when its entry is on the same page. To know that without keeping a page number per frame,
-// RING_OLD holds the base of the frame at which the page began: frames at or above it came later. A return below it says
-// its call time and moves the border down to itself, since whatever is pushed there afterwards is new.
+// RING_OLD holds the base of the frame at which the page began: frames at or above it came later. A return below it
+// says its call time and moves the border down to itself, since whatever is pushed there afterwards is new.
 //
-// Every word of a page is either the first of an event (entry, return, unwound) or an extra: a second word, a depth, a time.
-// RING_EXTRA counts the extras, so that the events of a page are known without reading it.
+// Every word of a page is either the first of an event (entry, return, unwound) or an extra: a second word, a depth, a
+// time. RING_EXTRA counts the extras, so that the events of a page are known without reading it.
 
 import { hostWait } from './host';
 import {
-  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE,
-  RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE,
-  RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST,
-  RING_PAGE_SEQUENCE, RING_PAGE_SHIFT, RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PAGES, RING_PAGES_MAX, RING_STOP,
-  RING_TAIL, RING_TASK, RING_TIME, RING_UNREPORTED, RING_WRITE,
+  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG,
+  RECORD_SHIFT, RECORD_SIZE, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD,
+  RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGES, RING_PAGES_MAX,
+  RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST, RING_PAGE_SEQUENCE, RING_PAGE_SHIFT,
+  RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_STOP, RING_TAIL, RING_TASK, RING_TIME, RING_UNREPORTED,
+  RING_WRITE,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { sync } from './task';
@@ -57,7 +58,8 @@ function openPage(ring: u32, time: u64, depth: i32, base: u32): u32 {
   let lost = load<u32>(ring, RING_UNREPORTED);
   if (head - tail >= load<u32>(ring, RING_PAGES)) {
     if (load<u32>(ring, RING_MODE) == RING_STOP) return 0;
-    // The oldest page lies where the new one goes. What is missing in front of it and on it is missing in front of the next.
+    // The oldest page lies where the new one goes. What is missing in front of it and on it is missing in front of the
+    // next.
     const events = load<u32>(page, RING_PAGE_EVENTS);
     const missing = events + load<u32>(page, RING_PAGE_LOST);
     store<u32>(ring, load<u32>(ring, RING_LOST) + events, RING_LOST);
@@ -202,8 +204,8 @@ export function ring_exists(ring: u32): bool {
   return at != 0;
 }
 
-/// A ring buffer of `pages` pages of 4096 bytes, a power of two up to 65536. `mode` is RING_OVERWRITE or RING_STOP. It is on
-/// and empty. Returns its address, or 0: bad argument, or no memory.
+/// A ring buffer of `pages` pages of 4096 bytes, a power of two up to 65536. `mode` is RING_OVERWRITE or RING_STOP. It
+/// is on and empty. Returns its address, or 0: bad argument, or no memory.
 export function ring_create(pages: u32, mode: u32): u32 {
   if (!pages || pages & (pages - 1) || pages > <u32>RING_PAGES_MAX || mode > <u32>RING_STOP) return 0;
   const ring = region_alloc(RING_HEADER_SIZE);
@@ -268,8 +270,8 @@ export function ring_on(ring: u32, on: u32): i32 {
 
 // ---- reading
 
-/// Address of page `sequence`, with its header up to date, or 0 when it is not readable (any more). Consumes nothing: from
-/// RING_TAIL to RING_HEAD this is `trace`.
+/// Address of page `sequence`, with its header up to date, or 0 when it is not readable (any more). Consumes nothing:
+/// from RING_TAIL to RING_HEAD this is `trace`.
 export function ring_read(ring: u32, sequence: u32): u32 {
   if (!ring_exists(ring)) return 0;
   sync();
@@ -280,8 +282,9 @@ export function ring_read(ring: u32, sequence: u32): u32 {
   return pageAt(ring, sequence);
 }
 
-/// Consumes the pages up to and including `sequence`, the last step of `trace_pipe`. The page that is written is closed by
-/// it. Returns the number of pages consumed: 0 means that the writer had already come round. -EINVAL: no such buffer or page.
+/// Consumes the pages up to and including `sequence`, the last step of `trace_pipe`. The page that is written is closed
+/// by it. Returns the number of pages consumed: 0 means that the writer had already come round. -EINVAL: no such buffer
+/// or page.
 export function ring_consume(ring: u32, sequence: u32): i32 {
   if (!ring_exists(ring)) return -EINVAL;
   sync();

@@ -1,4 +1,5 @@
-// The shadow stack (spec/fgraph.md §4): frames, the bitmap word on top of each, and the data that users keep in between.
+// The shadow stack (spec/fgraph.md §4): frames, the bitmap word on top of each, and the data that users keep in
+// between.
 //
 //   word 0                                                       LIMIT                        WORDS-16
 //    | frame | BITMAP | data DATA | data data DATA | frame | BITMAP |  ...  | slack             | variable[0..15] |
@@ -9,15 +10,16 @@
 //   BITMAP             27..12  users that want the exit     28  one of them unregistered     63..32  site id
 //   DATA               16..12  words - 1    20..17  user    21      its user unregistered
 //
-// Invariant: the stack is empty, or the word under the top leads to the base of the newest frame, and from there the word
-// under the base to the one below, until word 0. Nothing but task variables is ever written at word LIMIT or above.
+// Invariant: the stack is empty, or the word under the top leads to the base of the newest frame, and from there the
+// word under the base to the one below, until word 0. Nothing but task variables is ever written at word LIMIT or
+// above.
 
 import {
   ABI_DEAD, FGRAPH_BITMAP_ORPHAN, FGRAPH_DATA_INDEX_MASK, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_MASK, FGRAPH_DATA_ORPHAN,
-  FGRAPH_DATA_SHIFT, FGRAPH_FRAME_OFFSET_MASK, FGRAPH_INDEX_MASK, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_BITMAP,
-  FGRAPH_TYPE_DATA, FGRAPH_TYPE_MASK, FGRAPH_TYPE_RESERVED, FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET,
-  FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP,
-  WORD_SHIFT, WORD_SIZE,
+  FGRAPH_DATA_SHIFT, FGRAPH_FRAME_OFFSET_MASK, FGRAPH_INDEX_MASK, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT,
+  FGRAPH_TYPE_BITMAP, FGRAPH_TYPE_DATA, FGRAPH_TYPE_MASK, FGRAPH_TYPE_RESERVED, FGRAPH_TYPE_SHIFT, FRAME_BITMAP,
+  FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_DEPTH,
+  TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 
 // ---- words
@@ -45,7 +47,8 @@ export function makeBitmap(bitmap: u32): u32 {
 
 /// A DATA word.
 export function makeData(index: u32, words: u32, distance: u32): u32 {
-  return index << FGRAPH_DATA_INDEX_SHIFT | (words - 1) << FGRAPH_DATA_SHIFT | FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT | distance;
+  const owner = index << FGRAPH_DATA_INDEX_SHIFT;
+  return owner | (words - 1) << FGRAPH_DATA_SHIFT | FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT | distance;
 }
 
 // ---- frames
@@ -61,7 +64,8 @@ export function frame_push(task: u32, site: u32, ret: u64, func: u64, retp: u64)
   store<u64>(base, ret, FRAME_RET);
   store<u64>(base, func, FRAME_FUNC);
   store<u64>(base, retp, FRAME_RETP);
-  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | FGRAPH_TYPE_RESERVED << FGRAPH_TYPE_SHIFT | FRAME_WORDS, FRAME_BITMAP);
+  const reserved: u64 = FGRAPH_TYPE_RESERVED << FGRAPH_TYPE_SHIFT | FRAME_WORDS;
+  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | reserved, FRAME_BITMAP);
   store<u32>(task, base + FRAME_DATA, TASK_TOP);
   store<u32>(task, base, TASK_BASE);
   store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
@@ -111,8 +115,8 @@ export function frame_set_bitmap(base: u32, bitmap: u32): void {
 
 // ---- data of users (§4.4, §4.5)
 
-/// Reserves `words` words for user `index` on top of the newest frame. Returns the address of the first, not zeroed, or 0
-/// when they do not fit.
+/// Reserves `words` words for user `index` on top of the newest frame. Returns the address of the first, not zeroed, or
+/// 0 when they do not fit.
 export function data_reserve(task: u32, index: u32, words: u32): u32 {
   const at = load<u32>(task, TASK_TOP);
   const top = at + (words + 1 << WORD_SHIFT);
@@ -146,8 +150,8 @@ export function data_newest(task: u32, index: u32): u32 {
   return at ? at - data_size(at) : 0;
 }
 
-/// Makes the frame that ends at `top` forget user `index`: no exit callback, no data to retrieve. What remains is no longer
-/// laid out as the bitmap says.
+/// Makes the frame that ends at `top` forget user `index`: no exit callback, no data to retrieve. What remains is no
+/// longer laid out as the bitmap says.
 export function frame_forget(base: u32, top: u32, index: u32): void {
   const word = load<u32>(base, FRAME_BITMAP);
   const at = data_find(top, index);

@@ -1,12 +1,12 @@
-// Sites: a table of records with dense ids. What a filter says about a site is worked out when the filter changes and kept
-// here as one bit per function-graph user, so that an entry tests one word instead of up to 16 hashes.
+// Sites: a table of records with dense ids. What a filter says about a site is worked out when the filter changes and
+// kept here as one bit per function-graph user, so that an entry tests one word instead of up to 16 hashes.
 //
 //   site s   | ip u64 | flags u32 | users u32 | reserved 16 |        at ABI_SITES + s * 32, while s < ABI_SITE_COUNT
 
 import { gops_registered, stats_resize } from './gops';
 import {
-  ABI_GOPS_MASK, ABI_SITE_CAPACITY, ABI_SITE_COUNT, ABI_SITES, EINVAL, ENOMEM, RECORD_SITE_MAX, SITE_IP, SITE_SHIFT, SITE_SIZE,
-  SITE_USERS,
+  ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, RECORD_SITE_MAX, SITE_IP, SITE_SHIFT,
+  SITE_SIZE, SITE_USERS,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { sync } from './task';
@@ -22,8 +22,8 @@ export function site_exists(site: u32): bool {
   return site < load<u32>(0, ABI_SITE_COUNT);
 }
 
-/// Adds `count` sites with ip 0 that nobody wants. Returns the id of the first; the others follow it. -EINVAL: no sites, or
-/// more than a record can name, -ENOMEM. The table may move.
+/// Adds `count` sites with ip 0 that nobody wants. Returns the id of the first; the others follow it. -EINVAL: no
+/// sites, or more than a record can name, -ENOMEM. The table may move.
 export function site_add(count: u32): i32 {
   const first = load<u32>(0, ABI_SITE_COUNT);
   if (!count || count > <u32>RECORD_SITE_MAX) return -EINVAL;

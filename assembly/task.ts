@@ -1,13 +1,14 @@
 // Tasks: whatever owns a stack. All that an activation changes is in the task block and on the task's shadow stack; the
 // pointer to the current task is the engine's only global.
 //
-// Invariant: only the current task is ever in direct mode (direct.ts), since direct mode keeps the common event counter.
+// Invariant: only the current task is ever in direct mode (direct.ts), since direct mode keeps the common event
+// counter.
 
 import { direct_sync } from './direct';
 import {
   ABI_SERIAL, ABI_TASKS, CONTEXT_NORMAL, EINVAL, SHADOW_STACK_SLACK, SHADOW_STACK_WORDS, SHADOW_STACK_WORDS_MAX,
-  SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_DIRECT, TASK_ID, TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_SET, TASK_SIZE, TASK_STACK,
-  TASK_TOP, TASK_WORDS, WORD_SHIFT,
+  SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_DIRECT, TASK_ID, TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_SET,
+  TASK_SIZE, TASK_STACK, TASK_TOP, TASK_WORDS, WORD_SHIFT,
 } from './layout';
 import { region_alloc, region_free } from './region';
 
@@ -24,8 +25,8 @@ export function task_exists(task: u32): bool {
   return at != 0;
 }
 
-/// A task with a shadow stack of `words` words of 8 bytes, 64 to 2^24; 0 = 512. Returns its address, or 0: bad size, or no
-/// memory.
+/// A task with a shadow stack of `words` words of 8 bytes, 64 to 2^24; 0 = 512. Returns its address, or 0: bad size, or
+/// no memory.
 export function task_create(words: u32): u32 {
   if (!words) words = SHADOW_STACK_WORDS;
   if (words < <u32>SHADOW_STACK_WORDS_MIN || words > <u32>SHADOW_STACK_WORDS_MAX) return 0;
@@ -73,8 +74,8 @@ export function task_switch(task: u32): u32 {
   return previous;
 }
 
-/// Raises (`on`) or lowers the pause counter of `task` (spec/fgraph.md §8): entries are refused while it is not 0, frames
-/// return normally. Returns the counter, or -EINVAL: no such task, or lowered too often.
+/// Raises (`on`) or lowers the pause counter of `task` (spec/fgraph.md §8): entries are refused while it is not 0,
+/// frames return normally. Returns the counter, or -EINVAL: no such task, or lowered too often.
 export function task_pause(task: u32, on: u32): i32 {
   if (!task_exists(task)) return -EINVAL;
   const count = load<i32>(task, TASK_PAUSE) + (on ? 1 : -1);

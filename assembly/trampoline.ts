@@ -1,4 +1,5 @@
-// The trampolines: what an instrumented module finds in its table (src/instrument/abi.ts). Each tries direct mode first.
+// The trampolines: what an instrumented module finds in its table (src/instrument/abi.ts). Each tries direct mode
+// first.
 
 import { Direct, direct_leave_long } from './direct';
 import { set_enter, set_leave } from './direct-set';
@@ -28,8 +29,8 @@ export function enter(site: u32): u32 {
   return Longer.enter(site, 0);
 }
 
-/// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY and
-/// changes nothing else.
+/// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY
+/// and changes nothing else.
 export function leave(cookie: u32): void {
   if (!Direct.leave(current, cookie)) Longer.leave(cookie, 0, 0);
 }
@@ -50,8 +51,8 @@ export function save(): u32 {
   return load<u32>(current, TASK_TOP);
 }
 
-/// Drops the frames above `mark`, counted in TASK_UNWOUND, and whatever callbacks were at work there. A mark above the top
-/// does nothing; one that is no address in the stack of the current task is counted in TASK_STRAY.
+/// Drops the frames above `mark`, counted in TASK_UNWOUND, and whatever callbacks were at work there. A mark above the
+/// top does nothing; one that is no address in the stack of the current task is counted in TASK_STRAY.
 export function restore(mark: u32): void {
   if (mark == load<u32>(current, TASK_TOP) && !load<u32>(current, TASK_RECURSION)) return;
   if (mark < load<u32>(current, TASK_STACK) || mark > load<u32>(current, TASK_LIMIT)) {

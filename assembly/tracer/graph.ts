@@ -1,5 +1,6 @@
-// The graph tracer, GOPS_GRAPH: every entry and every exit becomes a record in the task's ring buffer (spec/fgraph.md §11,
-// without the graph filters). Its datum is one word, the call time; its task variable is the ring buffer of the task.
+// The graph tracer, GOPS_GRAPH: every entry and every exit becomes a record in the task's ring buffer (spec/fgraph.md
+// §11, without the graph filters). Its datum is one word, the call time; its task variable is the ring buffer of the
+// task.
 
 import { graph_ring } from '../gops';
 import { RING_TIME } from '../layout';

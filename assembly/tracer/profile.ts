@@ -1,14 +1,16 @@
-// The profiler, GOPS_PROFILE: per site how often, how long, how long without the calls below, and how long at most. The unit
-// is that of the clock. Calls that were left without returning count like the others.
+// The profiler, GOPS_PROFILE: per site how often, how long, how long without the calls below, and how long at most. The
+// unit is that of the clock. Calls that were left without returning count like the others.
 //
-// The data of a user's frames on a task form a list through the frames of others, newest first; its head is the task variable.
-// An exit adds its time to the next one down, so self = total - calls below is right across frames of other users, and
-// as exits come in the order of the list, however a frame is left, the list never points at a frame that is gone.
+// The data of a user's frames on a task form a list through the frames of others, newest first; its head is the task
+// variable. An exit adds its time to the next one down, so self = total - calls below is right across frames of other
+// users, and as exits come in the order of the list, however a frame is left, the list never points at a frame that is
+// gone.
 //
 //   variable -> | call time | time of calls below | next older data |
 //
-// Recursion: `total` is the sum over all activations, so the time of an inner call of the same function is in it twice, as
-// in the kernel; `self` never counts anything twice, and its sum over all sites is the time spent in profiled functions.
+// Recursion: `total` is the sum over all activations, so the time of an inner call of the same function is in it twice,
+// as in the kernel; `self` never counts anything twice, and its sum over all sites is the time spent in profiled
+// functions.
 
 import { gops_address } from '../gops';
 import { GOPS_STATS, STAT_COUNT, STAT_MAX, STAT_SELF, STAT_SHIFT, STAT_TOTAL, WORD_SIZE } from '../layout';

@@ -149,3 +149,32 @@ test('what ends direct mode: another user, another clock, off, pause, the kill s
   expect(memory.load32(task + layout.TASK_DEPTH) | 0).toBe(-1);
   expect(isDirect(it)).toBe(false);
 });
+
+test('tables may move while a profiler is in direct mode', async () => {
+  const it = await subject(true, [GOPS_PROFILE]);
+  const { engine, exports, memory, users } = it;
+  const call = () => exports.leave(exports.enter(1));
+  for (let i = 0; i < 5; i++) call();
+  expect(isDirect(it)).toBe(true);
+  engine.addSites(1000);
+  for (let i = 0; i < 5; i++) call();
+  expect(memory.statistics(users[0], 1).count).toBe(10);
+});
+
+test('a task that is no longer the current one is never in direct mode', async () => {
+  // The host user refuses and switches the task; the graph user, who comes after him, accepts alone.
+  const engine = await freshEngine({
+    call() {
+      engine.exports.task_switch(other);
+      return 0;
+    },
+  });
+  const { exports, memory } = engine;
+  const [first, other] = [exports.task_current(), engine.createTask()];
+  engine.addSites(1);
+  exports.site_want(0, engine.registerFgraph(layout.GOPS_HOST, 1, 0, 0), 1);
+  exports.site_want(0, engine.registerFgraph(GOPS_GRAPH, 0, 0, engine.createRing(1, 0)), 1);
+  expect(exports.enter(0)).not.toBe(0);
+  expect(exports.task_current()).toBe(other);
+  expect(memory.load32(first + layout.TASK_DIRECT)).toBe(0);
+});

@@ -346,6 +346,7 @@ async function run(seed: number, operations: number): Promise<void> {
       if (isEntry && random.oneIn(2))
         act(['reserve', index, random.below(24) + (random.oneIn(20) ? 260 : 0), random.next()]);
       for (let n = random.below(3) * random.below(2); n > 0; n--) {
+        if (random.oneIn(6)) act(['reserve', index, random.below(24), random.next()]);
         if (random.oneIn(3)) {
           const cookie = act(['enter', random.below(SITES)]) as number;
           if (!random.oneIn(5)) act(['leave', cookie]);

@@ -183,6 +183,26 @@ describe('reserve and retrieve', () => {
   });
 });
 
+test('who writes past his data throws the kill switch, and nothing else', async () => {
+  const heard: number[] = [];
+  const { exports, memory, task } = await withUsers(
+    2,
+    (index) => {
+      const data = exports.reserve(index, 8);
+      if (index === 1) memory.store64(data + 8, 0x123); // the word behind it leads nowhere
+      return true;
+    },
+    (index) => heard.push(index),
+  );
+  const base = exports.enter(0);
+  exports.leave(base);
+  expect(heard).toEqual([]);
+  expect(memory.load32(layout.ABI_DEAD)).toBe(1);
+  expect(memory.load32(task + layout.TASK_TOP)).toBe(base);
+  expect(memory.counts()).toMatchObject({ entries: 1, returns: 0, unwound: 1 });
+  expect(exports.enter(0)).toBe(0);
+});
+
 describe('indices', () => {
   const register = (engine: Engine) => engine.exports.fgraph_register(layout.GOPS_HOST, 1, 0, 0);
 
