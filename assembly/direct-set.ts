@@ -6,18 +6,18 @@
 //
 //   base+0 ret | func | retp | site, BITMAP of the set | data of one | DATA | data of the next | DATA | ... <- top
 //
-// RING_TIME and RING_DEPTH of the ring buffers stand still, as in direct.ts; everything else is always up to date. All
-// ring buffers take one record of eight bytes per event, at a return from before their page a second one, so one number
-// says how long all of them have room.
+// RING_TIME and RING_DEPTH of the ring buffers and TASK_RETURNS stand still, as in direct.ts; everything else is always
+// up to date. All ring buffers take one record of eight bytes per event, at a return from before their page a second
+// one, so one number says how long all of them have room.
 
-import { direct_allowed, direct_fits, ONE_EVENT } from './direct';
+import { direct_allowed, direct_count, direct_fits, ONE_EVENT } from './direct';
 import { gops_address, gops_kind, graph_ring } from './gops';
 import {
   ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA,
   FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY,
   RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_EXTRA, RING_OLD,
   RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_SIZE, STEP_STATS, TASK_BASE, TASK_DEPTH,
-  TASK_LIMIT, TASK_RETURNS, TASK_SET, TASK_SET_COUNT, TASK_SET_FRAME, TASK_SET_OLD, TASK_SET_ROOM, TASK_SET_SEEN,
+  TASK_LIMIT, TASK_SET, TASK_SET_COUNT, TASK_SET_END, TASK_SET_FRAME, TASK_SET_OLD, TASK_SET_SEEN,
   TASK_STEPS, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 import { makeBitmap, makeData, task_variable_address } from './shadow-stack';
@@ -52,20 +52,19 @@ export function set_enter(task: u32, site: u32): u32 {
   const about = site_address(site);
   const bitmap = load<u32>(about, SITE_USERS) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
   if (bitmap != load<u32>(task, TASK_SET)) return 0;
-  const room = load<u32>(task, TASK_SET_ROOM);
-  const base = load<u32>(task, TASK_TOP);
+  const place = load<u64>(task, TASK_TOP); // and TASK_BASE
+  const base = <u32>place;
   const top = base + load<u32>(task, TASK_SET_FRAME);
-  if (!room || top >= load<u32>(task, TASK_LIMIT)) return 0;
-
-  const parent = load<u32>(task, TASK_BASE); // the null frame has func 0
-  store<u64>(base, load<u64>(parent, FRAME_FUNC), FRAME_RET);
-  store<u64>(base, load<u64>(about, SITE_IP), FRAME_FUNC);
-  store<u64>(base, <u64>parent, FRAME_RETP);
-  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
-  store<u64>(task, <u64>base << 32 | <u64>top, TASK_TOP); // and TASK_BASE
-  store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
-  store<u32>(task, room - 1, TASK_SET_ROOM);
   const time = load<u64>(0, ABI_COUNTER) + 1;
+  if (time > load<u64>(task, TASK_SET_END) || top >= load<u32>(task, TASK_LIMIT)) return 0;
+
+  const parent = place >> 32;
+  store<u64>(base, load<u64>(<u32>parent, FRAME_FUNC), FRAME_RET); // the null frame has func 0
+  store<u64>(base, load<u64>(about, SITE_IP), FRAME_FUNC);
+  store<u64>(base, parent, FRAME_RETP);
+  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
+  store<u64>(task, place << 32 | <u64>top, TASK_TOP);
+  store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
   store<u64>(0, time, ABI_COUNTER);
 
   const record = ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY);
@@ -92,12 +91,11 @@ export function set_enter(task: u32, site: u32): u32 {
 export function set_leave(task: u32, cookie: u32): bool {
   if (cookie != load<u32>(task, TASK_BASE)) return false;
   if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_SET)) return false;
-  const room = load<u32>(task, TASK_SET_ROOM);
-  const extra: u32 = cookie < load<u32>(task, TASK_SET_OLD) ? 1 : 0; // its entry may be on another page
-  if (room <= extra) return false;
+  const isOld = cookie < load<u32>(task, TASK_SET_OLD); // its entry may be on another page
+  const time = load<u64>(0, ABI_COUNTER) + 1;
+  if (time + (isOld ? 1 : 0) > load<u64>(task, TASK_SET_END)) return false;
 
   const site = load<u32>(cookie, FRAME_SITE);
-  const time = load<u64>(0, ABI_COUNTER) + 1;
   store<u64>(0, time, ABI_COUNTER);
   const record = ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_RETURN);
   const end = cookie + load<u32>(task, TASK_SET_FRAME);
@@ -109,7 +107,7 @@ export function set_leave(task: u32, cookie: u32): bool {
       profile_end(data, at - 1, time, load<u32>(step, STEP_STATS), site);
       data += PROFILE_SIZE;
     } else {
-      if (extra) appendOld(at, record, cookie, load<u64>(data));
+      if (isOld) appendOld(at, record, cookie, load<u64>(data));
       else append(at, record);
       data += GRAPH_SIZE;
     }
@@ -117,9 +115,10 @@ export function set_leave(task: u32, cookie: u32): bool {
   }
   store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
   store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
-  store<u32>(task, room - 1 - extra, TASK_SET_ROOM);
-  if (extra) store<u32>(task, cookie, TASK_SET_OLD);
-  store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
+  if (isOld) {
+    store<u32>(task, cookie, TASK_SET_OLD);
+    store<u64>(task, load<u64>(task, TASK_SET_END) - 1, TASK_SET_END);
+  }
   return true;
 }
 
@@ -160,7 +159,8 @@ export function set_arm(task: u32, bitmap: u32): void {
   }
   store<u32>(task, count, TASK_SET_COUNT);
   store<u32>(task, words << WORD_SHIFT, TASK_SET_FRAME);
-  store<u32>(task, room, TASK_SET_ROOM);
+  store<u64>(task, load<u64>(0, ABI_COUNTER) + room, TASK_SET_END);
   store<u32>(task, old, TASK_SET_OLD);
+  direct_count(task);
   store<u32>(task, makeBitmap(bitmap), TASK_SET);
 }

@@ -14,7 +14,7 @@
 //   ABI_COUNTER     = TASK_DIRECT_TIME + (RING_WRITE >> 3) - 1
 //   RING_TIME       = ABI_COUNTER             so the time between two records is always 1
 //   RING_DEPTH      = TASK_DEPTH + 1          so no RECORD_DEPTH is ever due
-//   TASK_RETURNS    = (TASK_DIRECT_RETURNS + ABI_COUNTER - TASK_DEPTH) / 2
+//   TASK_RETURNS    = (TASK_DIRECT_RETURNS + ABI_COUNTER - TASK_DEPTH) / 2     as entries less returns is the depth
 //
 // A direct frame is always the same six words:
 //
@@ -43,21 +43,23 @@ export class Direct {
     if (site >= load<u32>(0, ABI_SITE_COUNT)) return 0;
     const record = load<u32>(0, ABI_SITES) + (site << SITE_SHIFT);
     const bitmap = load<u32>(record, SITE_USERS) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
-    if (bitmap != load<u32>(task, TASK_DIRECT)) return 0;
-    const base = load<u32>(task, TASK_TOP);
+    const words = load<u64>(task, TASK_DIRECT); // and TASK_DIRECT_HEADER
+    if (bitmap != <u32>words) return 0;
+    const place = load<u64>(task, TASK_TOP); // and TASK_BASE
+    const base = <u32>place;
     if (base + DIRECT_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
     const ring = load<u32>(task, TASK_DIRECT_RING);
     const at = load<u32>(ring, RING_WRITE);
     if (!(at & (RING_PAGE_SIZE - 1))) return 0;
 
-    const parent = load<u32>(task, TASK_BASE); // the null frame has func 0
-    store<u64>(base, load<u64>(parent, FRAME_FUNC), FRAME_RET);
+    const parent = place >> 32;
+    store<u64>(base, load<u64>(<u32>parent, FRAME_FUNC), FRAME_RET); // the null frame has func 0
     store<u64>(base, load<u64>(record, SITE_IP), FRAME_FUNC);
-    store<u64>(base, <u64>parent, FRAME_RETP);
+    store<u64>(base, parent, FRAME_RETP);
     store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
     store<u64>(base, load<u64>(task, TASK_DIRECT_TIME) + <u64>(at >> RECORD_SHIFT), FRAME_DATA);
-    store<u64>(base, <u64>load<u32>(task, TASK_DIRECT_HEADER), DIRECT_HEADER);
-    store<u64>(task, <u64>base << 32 | <u64>(base + DIRECT_SIZE), TASK_TOP); // and TASK_BASE
+    store<u64>(base, words >> 32, DIRECT_HEADER);
+    store<u64>(task, place << 32 | <u64>(base + DIRECT_SIZE), TASK_TOP);
     store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
 
     store<u64>(at, ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY));
@@ -70,13 +72,14 @@ export class Direct {
   @inline static leave(task: u32, cookie: u32): bool {
     if (cookie != load<u32>(task, TASK_BASE)) return false;
     // The null frame passes so far; where its bitmap word would be lies ABI_HEAP, a multiple of 16, which no BITMAP is.
-    if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_DIRECT)) return false;
+    const word = load<u64>(cookie, FRAME_BITMAP); // and FRAME_SITE
+    if (<u32>word != load<u32>(task, TASK_DIRECT)) return false;
     const ring = load<u32>(task, TASK_DIRECT_RING);
     if (cookie < load<u32>(ring, RING_OLD)) return false;
     const at = load<u32>(ring, RING_WRITE);
     if (!(at & (RING_PAGE_SIZE - 1))) return false;
 
-    store<u64>(at, ONE_EVENT | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN));
+    store<u64>(at, ONE_EVENT | word >> FGRAPH_SITE_SHIFT << RECORD_PAYLOAD_SHIFT | RECORD_RETURN);
     store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
     store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
     store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
@@ -108,16 +111,28 @@ export function direct_leave_long(task: u32, cookie: u32): bool {
 export function direct_arm(task: u32, index: u32, ring: u32): void {
   if (!direct_allowed(task) || !direct_fits(task, ring)) return;
   const events = load<u64>(0, ABI_COUNTER);
-  const depth = load<i32>(task, TASK_DEPTH);
   store<u32>(task, ring, TASK_DIRECT_RING);
   store<u64>(task, events + 1 - <u64>(load<u32>(ring, RING_WRITE) >> RECORD_SHIFT), TASK_DIRECT_TIME);
-  store<u64>(task, (load<u64>(task, TASK_RETURNS) << 1) - events + <u64><i64>depth, TASK_DIRECT_RETURNS);
+  direct_count(task);
   store<u32>(
     task,
     index << FGRAPH_DATA_INDEX_SHIFT | FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT | DIRECT_DISTANCE,
     TASK_DIRECT_HEADER
   );
   store<u32>(task, 1 << (index + FGRAPH_INDEX_SHIFT) | FRAME_BITMAP_EMPTY, TASK_DIRECT);
+}
+
+/// Makes TASK_RETURNS follow from the number of events.
+export function direct_count(task: u32): void {
+  const returns = load<u64>(task, TASK_RETURNS);
+  const depth = <u64><i64>load<i32>(task, TASK_DEPTH);
+  store<u64>(task, (returns << 1) - load<u64>(0, ABI_COUNTER) + depth, TASK_DIRECT_RETURNS);
+}
+
+/// The opposite, once ABI_COUNTER is up to date.
+function countReturns(task: u32): void {
+  const depth = <u64><i64>load<i32>(task, TASK_DEPTH);
+  store<u64>(task, (load<u64>(task, TASK_DIRECT_RETURNS) + load<u64>(0, ABI_COUNTER) - depth) >> 1, TASK_RETURNS);
 }
 
 /// Whether `task` may enter direct mode at all: what has nothing to do with who watches.
@@ -140,11 +155,10 @@ export function direct_sync(task: u32): void {
   if (!load<u32>(task, TASK_DIRECT)) return;
   const ring = load<u32>(task, TASK_DIRECT_RING);
   const events = load<u64>(task, TASK_DIRECT_TIME) + <u64>(load<u32>(ring, RING_WRITE) >> RECORD_SHIFT) - 1;
-  const depth = load<i32>(task, TASK_DEPTH);
   store<u64>(0, events, ABI_COUNTER);
   store<u64>(ring, events, RING_TIME);
-  store<i32>(ring, depth + 1, RING_DEPTH);
-  store<u64>(task, (load<u64>(task, TASK_DIRECT_RETURNS) + events - <u64><i64>depth) >> 1, TASK_RETURNS);
+  store<i32>(ring, load<i32>(task, TASK_DEPTH) + 1, RING_DEPTH);
+  countReturns(task);
   store<u32>(task, 0, TASK_DIRECT);
 }
 
@@ -157,5 +171,6 @@ function set_sync(task: u32): void {
     store<u64>(ring, load<u64>(0, ABI_COUNTER), RING_TIME);
     store<i32>(ring, load<i32>(task, TASK_DEPTH) + 1, RING_DEPTH);
   }
+  countReturns(task);
   store<u32>(task, 0, TASK_SET);
 }

@@ -88,9 +88,9 @@ export const TASK_BASE = TASK_TOP + 4; // u32 address of the newest frame; 0 = e
 export const TASK_LIMIT = TASK_BASE + 4; // u32 address of word LIMIT
 export const TASK_DEPTH = TASK_LIMIT + 4; // i32, -1 when empty
 export const TASK_DIRECT = TASK_DEPTH + 4; // u32 low half of the bitmap word of a direct frame; 0 = not in direct mode
-export const TASK_DIRECT_RING = TASK_DIRECT + 4; // u32 ring buffer of the direct user
-export const TASK_DIRECT_HEADER = TASK_DIRECT_RING + 4; // u32 DATA word of a direct frame
-export const TASK_RECURSION = TASK_DIRECT_HEADER + 4; // u32 context bits (spec/fgraph.md §9)
+export const TASK_DIRECT_HEADER = TASK_DIRECT + 4; // u32 DATA word of a direct frame. Read with TASK_DIRECT
+export const TASK_DIRECT_RING = TASK_DIRECT_HEADER + 4; // u32 ring buffer of the direct user
+export const TASK_RECURSION = TASK_DIRECT_RING + 4; // u32 context bits (spec/fgraph.md §9)
 export const TASK_DIRECT_TIME = TASK_RECURSION + 4; // u64 number of the event recorded at w, less w >> RECORD_SHIFT
 export const TASK_CONTEXT = TASK_DIRECT_TIME + 8; // u32 bit number of the current context inside a group
 export const TASK_STACK = TASK_CONTEXT + 4; // u32 address of word 0; 0 = no stack
@@ -129,9 +129,9 @@ export const TASK_SET = TASK_FREGS + TASK_FREGS_COUNT * FREGS_SIZE; // u32 low h
 export const TASK_SET_SEEN = TASK_SET + 4; // u32 users of the last event on the general path
 export const TASK_SET_COUNT = TASK_SET_SEEN + 4; // u32 users of the set
 export const TASK_SET_FRAME = TASK_SET_COUNT + 4; // u32 bytes of a set frame with all its data
-export const TASK_SET_ROOM = TASK_SET_FRAME + 4; // u32 records of eight bytes that all ring buffers have room for
-export const TASK_SET_OLD = TASK_SET_ROOM + 4; // u32 highest RING_OLD of the ring buffers
-export const TASK_STEPS = TASK_SET_OLD + 4; // step[16]: what to do for each user, in their order
+export const TASK_SET_END = TASK_SET_FRAME + 4; // u64 number of the last event that all ring buffers have room for
+export const TASK_SET_OLD = TASK_SET_END + 8; // u32 highest RING_OLD of the ring buffers
+export const TASK_STEPS = TASK_SET_OLD + 8; // step[16]: what to do for each user, in their order
 
 export const STEP_AT = 0; // u32 ring buffer of a graph user; address of the task variable of a profile user, plus 1
 export const STEP_HEADER = STEP_AT + 4; // u32 DATA word; read together with STEP_AT
