@@ -111,7 +111,9 @@ export async function instantiateWasm(
   );
 
   const name = functionNames(info);
-  const firstSite = engine.addSites(instrumented.sites.length);
+  // A module of imports or data only has none, and the engine adds no less than one.
+  const count = instrumented.sites.length;
+  const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
   const sites = instrumented.sites.map(
     ({ id, index, offset }): TargetSite => ({
       id: firstSite + id,
