@@ -95,7 +95,7 @@ export async function instantiateWasm(
     if (!(error instanceof WasmFormatError && options.fallback)) throw error;
     return { instance: (await WebAssembly.instantiate(bytes, imports)).instance, bytes, target: undefined };
   }
-  const module = await compileInstrumented(instrumented.bytes as Uint8Array<ArrayBuffer>, bytes);
+  const module = await compileInstrumented(instrumented.bytes as Uint8Array<ArrayBuffer>, bytes, imports);
   const { Suspending } = WebAssembly as unknown as { Suspending?: abstract new (...args: never[]) => unknown };
   let target: WasmTarget | undefined;
   let suspends = false;
@@ -151,11 +151,13 @@ export async function instantiateWasm(
 async function compileInstrumented(
   bytes: Uint8Array<ArrayBuffer>,
   original: Uint8Array<ArrayBuffer>,
+  imports: WebAssembly.Imports | undefined,
 ): Promise<WebAssembly.Module> {
   try {
     return await WebAssembly.compile(bytes);
   } catch (error) {
-    await WebAssembly.compile(original);
+    // `instantiate` names itself in the message; it reads no import of a module that does not compile.
+    await WebAssembly.compile(original).catch(() => WebAssembly.instantiate(original, imports));
     throw new Error(`the instrumented module does not compile, the original does: ${String(error)}`, { cause: error });
   }
 }
