@@ -58,6 +58,11 @@ export class Tracer {
     const { clock = 'mono', stackWords = DEFAULT_STACK_WORDS } = options;
     if (clock !== 'mono' && clock !== 'counter')
       throw new RangeError(`clock is '${clock}', expected 'mono' or 'counter'`);
+    if (stackWords === 0) {
+      // To the engine it would mean a size of its own choice.
+      const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
+      throw new RangeError(`a shadow stack has ${min} to ${max} words, not 0`);
+    }
     const engine = await (options.engine ? instantiateEngine(options.engine) : loadEngine());
     const { exports } = engine;
     exports.clock_set(clock === 'mono' ? layout.CLOCK_MONO : layout.CLOCK_COUNTER);

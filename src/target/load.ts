@@ -79,6 +79,12 @@ export async function instantiateWasm(
   if (options.name !== undefined && typeof options.name !== 'string') {
     throw new TypeError(`name is ${String(options.name)} (${typeof options.name}), expected a string`);
   }
+  if (options.link !== undefined && options.link !== 'attached') {
+    throw new RangeError(`link is '${String(options.link)}', expected 'attached'`);
+  }
+  if (options.only !== undefined && typeof options.only !== 'function') {
+    throw new TypeError(`only is ${String(options.only)} (${typeof options.only}), expected a function`);
+  }
   const bytes = bytesOf(source);
   let info: ModuleInfo;
   let instrumented: ReturnType<typeof instrument>;
