@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { instrument } from '../../src/instrument/index.ts';
-import { attach, checked, FakeEngine, instantiate, supported, wat, watGc } from './support.ts';
+import { attach, checked, FakeEngine, instantiate, runsHere, wat, watGc } from './support.ts';
 
 /// Function indices of the faces that came in from outside.
 const rooted = ({ engine, result }: ReturnType<typeof attach>) => engine.roots.map((face) => result.faces[face]);
@@ -207,7 +207,7 @@ describe('a call from inside', () => {
     (func (export "f") (result anyref) (local $f (ref $t)) (local.set $f (ref.func $faced)) (call_ref $t (local.get $f)))
     (func (export "g") (result anyref) (local $f (ref $t))
       (local.set $f (ref.func $faced)) (return_call_ref $t (local.get $f))))`);
-  test.runIf(supported(references))('through a reference to a supertype', () => {
+  test.runIf(runsHere('references to supertypes', references))('through a reference to a supertype', () => {
     const attached = attach(references);
     expect(attached.exports.f!()).toBe(2);
     expect(attached.exports.g!()).toBe(2);
@@ -270,7 +270,7 @@ describe('leaving without returning', () => {
     (func $middle (call $throw))
     (func $after)
     (func (export "f") (block $h (try_table (catch $t $h) (call $middle)) (return)) (call $after)))`);
-  test.runIf(supported(tryTable))('the same for try_table', () => {
+  test.runIf(runsHere('try_table', tryTable))('the same for try_table', () => {
     const attached = attach(tryTable);
     attached.exports.f!();
     expect(attached.engine.log()).toBe('enter 3 enter 1 enter 0 unwound 0 unwound 1 enter 2 leave 2 leave 3');

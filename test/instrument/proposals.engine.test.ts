@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import type { InstrumentOptions } from '../../src/instrument/index.ts';
 import { CASES, type Case } from './proposals.ts';
-import { checked, complaint, FakeEngine, instantiate, supported } from './support.ts';
+import { checked, complaint, FakeEngine, instantiate, runsHere, supported } from './support.ts';
 
 // Not on by default in every engine that has it; one that has not says so to nobody.
 const flags = {
@@ -61,7 +61,7 @@ describe.each(CASES)('$name', (module) => {
     expect(answers(module, result.bytes)).toEqual(answers(module, module.bytes));
   });
 
-  test.runIf(supported(module.bytes)).each(FORMS)(
+  test.runIf(runsHere(module.name, module.bytes)).each(FORMS)(
     '%s: the same when watched, and every entry is left',
     (_, options) => {
       const result = checked(module.bytes, options);

@@ -77,6 +77,13 @@ export function supported(bytes: Uint8Array): boolean {
   return WebAssembly.validate(bytes as BufferSource);
 }
 
+/// For tests that run a module: whether this engine takes it. If not, says which test is left out and why.
+export function runsHere(what: string, bytes: Uint8Array): boolean {
+  if (supported(bytes)) return true;
+  console.log(`not run: ${what}: this engine (${process.version}) does not have it`);
+  return false;
+}
+
 /// Instruments and has the result checked by both validators.
 export function checked(bytes: Uint8Array, options: InstrumentOptions = {}): Instrumented {
   const valid = supported(bytes);
