@@ -377,6 +377,8 @@ describe('what was closed, used again', () => {
       expect(calls(graph)).toEqual([]);
     }
     f.leaf!();
+    for (const graph of now) graph.unregister();
+    for (const graph of old) graph.close();
     for (const graph of now) expect(calls(graph)).toEqual(['leaf();', 'leaf();']);
   });
 
@@ -392,6 +394,9 @@ describe('what was closed, used again', () => {
     graph.pages(() => {
       pages++;
       graph.close();
+      // Very likely in the same place.
+      tracer.startGraph({ bufferPages: 4 });
+      for (let i = 0; i < 700; i++) f.leaf!();
     });
     expect(pages).toBe(1);
   });
