@@ -1,6 +1,6 @@
 // What do closed gates cost a real program? Each program of test/programs untouched and instrumented with nothing probed, in
-// turn. The untouched program is there twice, as two subjects: what lies between those two is noise, and the instrumented one
-// is compared with the mean of both.
+// turn. The untouched program is there twice, started before the instrumented one and after it: what lies between those two is
+// noise, and the instrumented one is compared with the mean of both.
 
 import { geometricMean, measure, type Report, type Settings, type TableRow } from './harness.ts';
 import { eachProgram, startTraced, startUntouched, untouchedCopy, WARM_SECONDS } from './programs.ts';
@@ -16,8 +16,8 @@ export async function run(settings: Settings): Promise<Report> {
   await eachProgram(settings, async (program, opened) => {
     const { session: plain, scale, expected } = await startUntouched(program, settings);
     const subjects = [{ name: 'untouched', session: plain }];
-    if (!check) subjects.push({ name: 'untouched again', session: await program.start(untouchedCopy) });
     subjects.push({ name: 'instrumented', session: (await startTraced(program, { clock: 'counter' })).session });
+    if (!check) subjects.push({ name: 'untouched again', session: await program.start(untouchedCopy) });
     opened.push(...subjects.map(({ session }) => session));
     const result = measure(
       subjects.slice(check ? 1 : 0).map(({ name, session }) => ({
@@ -29,7 +29,7 @@ export async function run(settings: Settings): Promise<Report> {
       settings,
     );
     if (check) return;
-    const [first, again, instrumented] = result;
+    const [first, instrumented, again] = result;
     const ratio = instrumented.ratio / Math.sqrt(again.ratio);
     ratios.set(program.name, ratio);
     controls.push(again.ratio);

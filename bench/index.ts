@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { programs } from '../test/programs/index.ts';
-import { progress, type Question, type Report, type Settings, table } from './harness.ts';
+import { processorMs, progress, type Question, type Report, type Settings, table } from './harness.ts';
 
 const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'gate-off': () => import('./gate-off.ts'),
@@ -22,7 +22,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   drain: () => import('./drain.ts'),
 };
 
-const FULL = { check: false, rounds: 11, seconds: 0.02 };
+const FULL = { check: false, rounds: 9, seconds: 0.02 };
 const QUICK = { check: false, rounds: 5, seconds: 0.01 };
 const CHECK = { check: true, rounds: 0, seconds: 0 };
 
@@ -64,8 +64,8 @@ function writeJson(file: string | URL, value: unknown): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-function print(name: string, { question, rows, notes }: Report, seconds: number): void {
-  const lines = [`${name}: ${question} (${seconds.toFixed(0)} s)`, '', table(rows), ''];
+function print(name: string, { question, rows, notes }: Report, took: string): void {
+  const lines = [`${name}: ${question} (${took})`, '', table(rows), ''];
   process.stdout.write(`${[...lines, ...notes.map((note) => `  ${note}`), '', ''].join('\n')}`);
 }
 
@@ -119,16 +119,18 @@ async function main(): Promise<void> {
   }
   for (const name of names) {
     const start = performance.now();
+    const startProcessor = processorMs();
     progress(name);
     const question = await QUESTIONS[name]();
     const report = await question.run(settings);
     const seconds = (performance.now() - start) / 1000;
+    const took = `${seconds.toFixed(1)} s, ${((processorMs() - startProcessor) / 1000).toFixed(1)} s of a processor`;
     progress('');
     if (settings.check) {
-      process.stdout.write(`${name}: results are right (${seconds.toFixed(1)} s)\n`);
+      process.stdout.write(`${name}: results are right (${took})\n`);
       continue;
     }
-    print(name, report, seconds);
+    print(name, report, took);
     results[name] = report;
     writeJson(new URL(`../build/bench/${name}.json`, import.meta.url), { ...environment(), ...report });
   }

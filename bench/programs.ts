@@ -7,11 +7,11 @@ import { processorMs, progress, type Settings } from './harness.ts';
 import { distinct } from './shapes.ts';
 
 /// Milliseconds that one run of a program should take.
-const RUN_MS = 60;
+const RUN_MS = 50;
 /// How much work a run can be asked for; programs round it up to what they can divide.
 const SCALES = [1, 0.5, 0.25, 0.1];
 /// Seconds without getting faster after which a program counts as compiled.
-export const WARM_SECONDS = 0.5;
+export const WARM_SECONDS = 0.4;
 const CHECK_SCALE = 0.1;
 
 /// A copy of the module that shares no compiled code with another.
