@@ -25,15 +25,13 @@ const PROGRAM = `(module
 
 const THROWN = new Error('thrown by the import');
 
-async function start(clock: ClockName = 'counter') {
+function fail(): void {
+  throw THROWN;
+}
+
+async function start(clock: ClockName = 'counter', thrower = fail) {
   const tracer = await Tracer.create({ clock });
-  const imports = {
-    js: {
-      throw() {
-        throw THROWN;
-      },
-    },
-  };
+  const imports = { js: { throw: thrower } };
   const { instance } = await tracer.instantiate(await assembleText('small', PROGRAM), imports);
   return { tracer, f: instance.exports as Record<string, Func> };
 }
@@ -261,6 +259,24 @@ describe('the profile', () => {
         if (event.kind !== ENTRY) expect(event.time).toBeGreaterThanOrEqual(event.call);
       }
     });
+  });
+
+  test('the monotonic clock counts nanoseconds', async () => {
+    const MS = 1_000_000;
+    let waited = 0;
+    const wait = () => {
+      const from = process.hrtime.bigint();
+      while (waited < 3 * MS) waited = Number(process.hrtime.bigint() - from);
+    };
+    const { tracer, f } = await start('mono', wait);
+    const profile = tracer.startProfile();
+    const before = process.hrtime.bigint();
+    f.pass();
+    const passed = Number(process.hrtime.bigint() - before);
+    const { total, self, max } = profile.rows().find(({ name }) => name === 'fail')!;
+    expect(max).toBe(total);
+    expect(self).toBeGreaterThan(0.99 * waited);
+    expect(total).toBeLessThanOrEqual(passed);
   });
 });
 

@@ -1,7 +1,7 @@
 // Where something ends: the shadow stack, the engine's stack, what an engine takes of one function; and where something ends in
 // the middle of something else: gates, users and targets that come and go while calls are under way.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import { run as measureDepth } from '../../bench/depth.ts';
 import { assembleText } from '../../bench/shapes.ts';
@@ -262,6 +262,9 @@ describe('in the middle of a call', () => {
     const tracer = await counter(stackWords);
     let at: (step: number) => void = () => {};
     const { f, target } = await load(tracer, TEXT, { js: { step: (n: number) => at(n) } });
+    const gates = vi.spyOn(target, 'setGates');
+    /// Which gates were last said to be open: an open one that nobody needs costs time and shows nowhere else.
+    const open = () => [...gates.mock.lastCall![0]];
     /// Runs `outer` and does `what` at the import's calls.
     const outer = (what: (step: number) => void) => {
       at = what;
@@ -271,7 +274,7 @@ describe('in the middle of a call', () => {
       expect({ open: entries - returns - unwound, overrun, stray }).toEqual({ open: 0, overrun: 0, stray: 0 });
       return { entries, unwound };
     };
-    return { tracer, target, outer };
+    return { tracer, target, outer, open };
   }
 
   test('gates that open: what runs already is not recorded, what is called from then on is', async () => {
@@ -286,15 +289,16 @@ describe('in the middle of a call', () => {
   });
 
   test('gates that close: what runs is left, what is called from then on is not entered', async () => {
-    const { tracer, target, outer } = await session();
+    const { tracer, target, outer, open } = await session();
     const graph = tracer.startGraph();
+    expect(open()).toEqual([0b11]);
     const { entries, unwound } = outer((step) => {
       if (step === 1) graph.unregister();
     });
     expect(story(graph, target)).toBe('+outer +inner -inner +inner');
     expect({ entries, unwound }).toEqual({ entries: 3, unwound: 0 });
     expect(outer(() => {}).entries).toBe(3);
-    expect(target.sites.map(({ id }) => id)).toEqual([0, 1]);
+    expect(open()).toEqual([0]);
   });
 
   test('one user goes and another comes: each sees the calls that began while he was there', async () => {
@@ -345,7 +349,7 @@ describe('in the middle of a call', () => {
   });
 
   test('detach: running calls are left, and nothing is entered any more', async () => {
-    const { tracer, target, outer } = await session();
+    const { tracer, target, outer, open } = await session();
     const graph = tracer.startGraph();
     const profile = tracer.startProfile();
     const { entries } = outer((step) => {
@@ -353,6 +357,7 @@ describe('in the middle of a call', () => {
     });
     expect(entries).toBe(3);
     expect(tracer.targets.has(target)).toBe(false);
+    expect(open()).toEqual([0]);
     expect(story(graph, target)).toBe('+outer +inner -inner +inner -inner -outer');
     expect(profile.rows().map(({ name, count }) => [name, count])).toEqual([
       ['outer', 1],
@@ -381,6 +386,48 @@ describe('in the middle of a call', () => {
     const again = tracer.startGraph();
     outer(() => {});
     expect(story(again, target)).toBe('+outer +inner -inner +inner -inner +inner -inner -outer');
+  });
+
+  test('watching begins in the middle of a call that a throw leaves later', async () => {
+    const { tracer, target, outer } = await session();
+    let graph: GraphTracer | undefined;
+    const error = new Error('from the import');
+    const fail = () =>
+      outer((step) => {
+        if (step === 1) graph = tracer.startGraph();
+        if (step === 2) throw error;
+      });
+    expect(fail).toThrow(error);
+    expect(tracer.frames()).toEqual([]);
+    expect(tracer.counts()).toEqual({ entries: 1, returns: 0, unwound: 1, overrun: 0, stray: 0 });
+    expect(story(graph!, target)).toBe('+inner !inner');
+  });
+
+  // The last user goes while a function is on the stack that catches.
+  test('landing pads put the stack back as long as calls are under way', async () => {
+    const text = `(import "js" "step" (func $step (param i32)))
+      (func $inner (call $step (i32.const 0)))
+      (func $outer (export "outer") (try (do (call $inner)) (catch_all)) (call $step (i32.const 1)))`;
+    if (!WebAssembly.validate(await assemble(text))) {
+      console.log(`not run: landing pads: this engine (${process.version}) has no legacy exception handling`);
+      return;
+    }
+    const tracer = await counter();
+    const graph = tracer.startGraph();
+    let frames: string[] = [];
+    const step = (n: number) => {
+      if (n === 0) {
+        graph.unregister();
+        throw new Error('caught');
+      }
+      frames = tracer.frames().map(({ name }) => name);
+    };
+    const { f } = await load(tracer, text, { js: { step } });
+    f.outer();
+    expect(frames).toEqual(['outer']);
+    expect(tracer.frames()).toEqual([]);
+    expect(tracer.counts()).toEqual({ entries: 2, returns: 1, unwound: 1, overrun: 0, stray: 0 });
+    graph.close();
   });
 });
 
