@@ -69,6 +69,8 @@ export class WasmTarget implements Target {
   #roots = 0;
   /// Watching began while WebAssembly was on the stack, in calls that did not come through `#root`.
   #unrooted = false;
+  /// Where an outermost call could not put the shadow stack back to, since there was no stack left to do so; 0: nowhere.
+  #owed = 0;
 
   constructor(
     engine: Engine,
@@ -168,17 +170,29 @@ export class WasmTarget implements Target {
   }
 
   settle(): boolean {
-    if (!this.#unrooted) return true;
+    if (!this.#unrooted && this.#owed === 0) return true;
     this.#set(abi.GLOBAL_VIA, 0); // nobody did when such a call ended in a trap
-    if (this.#roots === 0) this.#dropDead(wasmFrames(false));
+    if (this.#roots === 0) this.#catchUp(false);
     return !this.#unrooted;
+  }
+
+  #catchUp(skipEntry: boolean): void {
+    if (this.#owed !== 0) {
+      const frames = Array.from(this.#engine.memory.frames()).filter(({ base }) => base >= this.#owed);
+      // Frames of another target may be alive: what it entered after us. It drops ours with its own.
+      if (frames.every(({ ip }) => this.#indexOfIp.has(ip))) this.#engine.exports.restore(this.#owed);
+      this.#owed = 0;
+    }
+    if (!this.#unrooted) return;
+    const real = wasmFrames(skipEntry);
+    this.#dropDead(real);
+    this.#unrooted = real.length > 0;
   }
 
   /// Calls that were under way when watching began did not come through `#root`: a throw into JavaScript that one of them
   /// passes on tells nobody, and what it entered meanwhile stays behind. `real` is the engine's own stack. From the outermost
   /// frame of this target that is not on it, everything is dropped.
   #dropDead(real: readonly number[]): void {
-    this.#unrooted = real.length > 0;
     let at = real.length;
     for (const { base, ip } of Array.from(this.#engine.memory.frames()).reverse()) {
       const index = this.#indexOfIp.get(ip);
@@ -194,7 +208,11 @@ export class WasmTarget implements Target {
   /// Carries out a call from outside. Returns 1 when it did, 0 when the caller has to go on by itself.
   readonly #root = (face: number): number => {
     if (this.suspends) return 0;
-    if (this.#unrooted && this.#roots === 0) this.#dropDead(wasmFrames(true));
+    if (this.#roots === 0 && (this.#unrooted || this.#owed !== 0)) {
+      try {
+        this.#catchUp(true);
+      } catch {} // the stack is nearly full: another call will do it
+    }
     const mark = this.#engine.exports.save();
     let returned = false;
     this.#roots++;
@@ -204,7 +222,14 @@ export class WasmTarget implements Target {
       return 1;
     } finally {
       this.#roots--;
-      if (!returned) this.#putBack(mark);
+      if (!returned) {
+        try {
+          this.#putBack(mark);
+        } catch {
+          // The stack is nearly full, and the error on its way out must not be replaced by ours.
+          if (this.#roots === 0) this.#owed ||= mark;
+        }
+      }
       if (!this.#wanted && this.#roots === 0) this.setWatched(false);
     }
   };
