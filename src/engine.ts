@@ -91,7 +91,7 @@ export class EngineError extends Error {
   readonly code: string;
 
   constructor(code: string, message: string, cause?: unknown) {
-    super(`${message} (${code})`, { cause });
+    super(`${message} (${code})`, cause === undefined ? undefined : { cause });
     this.name = 'EngineError';
     this.code = code;
   }
