@@ -19,13 +19,15 @@ export interface TracerOptions {
   /// Where times come from. Default `mono`.
   readonly clock?: ClockName;
   /// Size of the shadow stack in words of 8 bytes, 64 to 16777216. A recorded activation takes 6, more with several users; deeper
-  /// calls are counted as overrun and not recorded. Default 131072 (1 MiB, some 21,800 activations).
+  /// calls are not recorded. One whose frame has no room is counted as overrun; one whose frame fits, but not the users' data
+  /// on it, is not, nor are those inside it (spec/fgraph.md §4). Default 131074 (1 MiB, some 21,800 activations).
   readonly stackWords?: number;
   /// The engine's bytes, for hosts that cannot read `build/fprobe.wasm` themselves.
   readonly engine?: BufferSource;
 }
 
-const DEFAULT_STACK_WORDS = 1 << 17;
+// Two words more than a power of two, so that with one user it is the frame that does not fit, and deeper calls are counted.
+const DEFAULT_STACK_WORDS = (1 << 17) + 2;
 
 export interface InstantiateResult {
   readonly instance: WebAssembly.Instance;
