@@ -12,7 +12,7 @@ import type { NotraceFunction, TargetSite } from './target.ts';
 import { WasmTarget } from './wasm.ts';
 
 export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'growth' | 'only'> {
-  /// Name of the target in lists and messages. Default: the name section's module name, else `wasmN`.
+  /// Name of the target in lists and messages. Default: `wasmN`, N being its number.
   readonly name?: string;
   /// How the target reaches the engine. `attached` is the form there is.
   readonly link?: 'attached';
