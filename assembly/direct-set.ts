@@ -63,9 +63,6 @@ export function set_enter(task: u32, site: u32): u32 {
   store<u64>(base, load<u64>(about, SITE_IP), FRAME_FUNC);
   store<u64>(base, parent, FRAME_RETP);
   store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
-  store<u64>(task, place << 32 | <u64>top, TASK_TOP);
-  store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
-  store<u64>(0, time, ABI_COUNTER);
 
   const record = ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY);
   let step = task + TASK_STEPS;
@@ -84,6 +81,9 @@ export function set_enter(task: u32, site: u32): u32 {
     store<u64>(data - WORD_SIZE, what >> 32);
     step += STEP_SIZE;
   }
+  store<u64>(task, place << 32 | <u64>top, TASK_TOP);
+  store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
+  store<u64>(0, time, ABI_COUNTER);
   return base;
 }
 

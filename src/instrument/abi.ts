@@ -33,7 +33,7 @@ export const ENTER_WORDS_MAX = 16;
 export const SLOT_COUNT = SLOT_ENTER_WORDS + ENTER_WORDS_MAX;
 
 // Indices that EXPORT_SET takes. Gate bit k of the module is bit k & 31 of global GLOBAL_GATES + (k >> 5).
-export const GLOBAL_ANY = 0; // nonzero while anybody watches: faces and catches do their part. No gate is open without it
+export const GLOBAL_ANY = 0; // nonzero while anybody watches: the mark (SLOT_SAVE) of when that began. No gate is open without it
 export const GLOBAL_VIA = 1; // nonzero: the next call of a face comes from inside the module
 export const GLOBAL_BASE = 2; // engine's site id of this module's site 0
 export const GLOBAL_GATES = 3;

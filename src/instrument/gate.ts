@@ -163,9 +163,14 @@ export function writeSave(out: ByteWriter, additions: Additions, saved: number, 
   if (!watched) out.u8(op.OP_END);
 }
 
-/// Beginning of a landing pad: drops the frames that the exception left behind.
+/// Beginning of a landing pad: drops the frames that the exception left behind. A function that was entered before anybody
+/// watched saved nothing; all that came on the stack since then, ANY's mark on, came after it.
 export function writeRestore(out: ByteWriter, additions: Additions, saved: number): void {
   out.op(op.OP_LOCAL_GET, saved);
+  out.op(op.OP_GLOBAL_GET, additions.any);
+  out.op(op.OP_LOCAL_GET, saved);
+  out.u8(op.OP_SELECT);
+  out.op(op.OP_LOCAL_TEE, saved);
   out.pair(op.OP_IF, EMPTY);
   out.op(op.OP_LOCAL_GET, saved);
   additions.writeSlotCall(out, SLOT_RESTORE, additions.leaveType);

@@ -165,7 +165,7 @@ export class WasmTarget implements Target {
       this.#unrooted ||= wasmFrames(false).length > 0;
       this.#set(abi.GLOBAL_VIA, 0);
     }
-    this.#set(abi.GLOBAL_ANY, watched ? 1 : 0);
+    this.#set(abi.GLOBAL_ANY, watched ? this.#engine.exports.save() : 0);
     this.#watched = watched;
   }
 
