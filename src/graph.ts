@@ -4,6 +4,7 @@
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import { compileFilter, type FilterPair } from './filter.ts';
+import { checkOptions } from './options.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
@@ -39,6 +40,7 @@ export class GraphTracer {
 
   /// Use `Tracer.startGraph`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: GraphOptions) {
+    checkOptions('startGraph', options, ['filter', 'notrace', 'bufferPages', 'mode']);
     const { bufferPages = DEFAULT_PAGES, mode = 'overwrite' } = options;
     const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
     if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
@@ -67,6 +69,9 @@ export class GraphTracer {
   }
 
   /// `tracing_on`: recording can be halted and taken up again without touching a gate.
+  get on(): boolean {
+    return !this.#closed && this.#engine.memory.ringOn(this.#ring);
+  }
   set on(on: boolean) {
     if (!this.#closed) this.#engine.exports.ring_on(this.#ring, on ? 1 : 0);
   }
@@ -83,9 +88,9 @@ export class GraphTracer {
       const page = exports.ring_read(this.#ring, sequence) >>> 0;
       if (page === 0) continue; // overwritten meanwhile
       decodePage(memory.u32, page, batch);
-      if (consume) exports.ring_consume(this.#ring, sequence);
       visit(batch);
       if (this.#closed) return;
+      if (consume) exports.ring_consume(this.#ring, sequence); // after it: a visitor that throws has not had the page
     }
   }
 

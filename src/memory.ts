@@ -141,6 +141,11 @@ export class Memory {
     return [this.load32(ring + layout.RING_TAIL), this.load32(ring + layout.RING_HEAD)];
   }
 
+  /// `tracing_on` of a ring buffer.
+  ringOn(ring: number): boolean {
+    return this.load32(ring + layout.RING_ON) !== 0;
+  }
+
   /// Events that were dropped, or overwritten before they were read.
   ringLost(ring: number): number {
     return this.load32(ring + layout.RING_LOST);

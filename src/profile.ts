@@ -4,6 +4,7 @@ import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import { compileFilter, type FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
+import { checkOptions } from './options.ts';
 import { type ProfileRow, profileText } from './trace/profile-text.ts';
 import type { Users } from './users.ts';
 
@@ -32,6 +33,7 @@ export class Profiler {
 
   /// Use `Tracer.startProfile`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: FilterPair) {
+    checkOptions('startProfile', options, ['filter', 'notrace']);
     const matches = compileFilter(options);
     this.#engine = engine;
     this.#users = users;

@@ -6,6 +6,7 @@ import { type Engine, instantiateEngine, loadEngine } from './engine.ts';
 import type { FilterPair } from './filter.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
 import type { TaskCounts } from './memory.ts';
+import { checkOptions } from './options.ts';
 import { Profiler } from './profile.ts';
 import { compileWasm, instantiateWasm, type WasmOptions } from './target/load.ts';
 import type { Target, TargetSite } from './target/target.ts';
@@ -57,6 +58,7 @@ export class Tracer {
 
   /// Starts an engine. Throws RangeError for an option out of its range.
   static async create(options: TracerOptions = {}): Promise<Tracer> {
+    checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
     const { clock = 'mono', stackWords = DEFAULT_STACK_WORDS } = options;
     if (clock !== 'mono' && clock !== 'counter')
       throw new RangeError(`clock is '${clock}', expected 'mono' or 'counter'`);
@@ -103,6 +105,7 @@ export class Tracer {
     imports?: WebAssembly.Imports,
     options: WasmOptions = {},
   ): Promise<InstantiateResult> {
+    checkOptions('instantiate', options, ['name', 'args', 'growth', 'only', 'link', 'fallback']);
     const number = ++this.#targets;
     const attach = (target: WasmTarget) => {
       for (const site of target.sites) {

@@ -5,6 +5,7 @@
 // assumes the best, and when that proves wrong the bodies are rewritten with that knowledge, which happens to few modules.
 
 import { WasmFormatError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
 import { RESERVED_PREFIX, SECTION_NAME } from './abi.ts';
 import { Additions } from './additions.ts';
 import { extensions, writeSetter } from './appended.ts';
@@ -79,6 +80,12 @@ export interface Instrumented extends Marker {
 /// Throws `WasmFormatError` (with the byte offset, and what was expected there) for input that is not a module, is
 /// malformed, uses something unknown, or has been instrumented before.
 export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): Instrumented {
+  if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]') {
+    throw new TypeError(
+      `instrument: expected the module's bytes as a Uint8Array, got ${Object.prototype.toString.call(bytes)}`,
+    );
+  }
+  checkOptions('instrument', options, ['args', 'start', 'only', 'growth', 'validate']);
   const module = readModule(bytes);
   refuseOurs(module);
   const result = new Instrumenting(module, options).run();

@@ -32,7 +32,7 @@ const VARIANCE_HEADER = ['    s^2', '    ---'];
 export function profileText(rows: Iterable<ProfileRow>, threshold = 0): string {
   const shown = Array.from(rows).filter(({ hits, time }) => hits > 0 && average(time, hits) >= threshold);
   shown.sort((a, b) => b.time - a.time);
-  const hasVariance = shown.every((row) => row.squares !== undefined);
+  const hasVariance = shown.length > 0 && shown.every((row) => row.squares !== undefined);
   let text = '';
   HEADER.forEach((line, i) => {
     text += hasVariance ? `${line}${VARIANCE_HEADER[i]}\n` : `${line.trimEnd()}\n`;
