@@ -167,10 +167,12 @@ async function main(): Promise<void> {
     { name: 'every call recorded, clock mono', session: on.session, before: record(on.tracer), after: stop },
   ];
   const cost = costs(ways, expected);
-  process.stdout.write(`What watching cost, ${ROUNDS} interleaved rounds, medians:\n\n${cost}\n`);
+  process.stdout.write(
+    `What watching cost, ${ROUNDS} interleaved rounds, medians of the times and of each round's ratio:\n\n${cost}\n`,
+  );
   const { entries, returns, unwound, overrun } = on.tracer.counts();
   process.stdout.write(
-    `\n${entries} entries = ${returns} returns + ${unwound} unwound; ${overrun} too deep to record\n`,
+    `\n${entries} entries = ${returns} returns + ${unwound} unwound; ${overrun} too deep to record, in all recorded rounds\n`,
   );
 }
 
