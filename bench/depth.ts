@@ -16,7 +16,7 @@ const WARM_PROGRAM_SECONDS = 1;
 /// Where a real program that never fails is left alone.
 const DEPTH_MAX = 1 << 18;
 /// Of the depth: how exactly it is looked for.
-const PRECISION = 0.005;
+const PRECISION = 0.01;
 
 /// Functions that call themselves until `$n` is 0, and count how often.
 const sketches: Readonly<Record<string, string>> = {

@@ -1,9 +1,11 @@
 // How everything here is measured (design §7): cases take turns in one process, round after round, and what counts is the
 // median of the rounds and the ratio to the baseline of the same round. A machine that slows down for a second slows all of
 // them down alike, and every other round goes through them backwards, so that none always runs behind the same one.
-// Package `benchmark` keeps the clock and decides how often a case has to run for one reading of it. The clock is the time
-// that this process had a processor: what others do meanwhile on the same machine is not counted.
+// Package `benchmark` decides how often a case has to run for one reading of the clock. The clock is the lesser of two: the time
+// that went by, and the time that this process had a processor. The first counts what others do on the same machine, the second
+// what the engine's compiler and collector do beside the program; neither can be less than what the case itself took.
 
+import { performance } from 'node:perf_hooks';
 import Benchmark from 'benchmark';
 
 /// One thing to measure. `run` is called over and over; what it returns has to be `expected` before anything is timed.
@@ -83,35 +85,46 @@ export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/// Milliseconds that this process had a processor so far.
-export function processorMs(): number {
+/// Where the two clocks stand, in milliseconds.
+export type Clocks = readonly [passed: number, processor: number];
+
+export function clocks(): Clocks {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+  return [performance.now(), (user + system) / 1000];
+}
+
+/// Milliseconds since then, by the clock that counts less.
+export function since([passed, processor]: Clocks): number {
+  const now = clocks();
+  return Math.min(now[0] - passed, now[1] - processor);
 }
 
 /// Keeps calling `run` until no call has been notably faster than those before for `seconds`: by then the compilers have
 /// done what they will do. Gives up waiting after eight times as long.
 export function warm(run: () => unknown, seconds: number): void {
   const patience = seconds * 1000;
-  const start = processorMs();
   let best = Number.POSITIVE_INFINITY;
-  for (let now = start, improved = start; now - improved < patience && now - start < 8 * patience; ) {
+  for (let now = 0, improved = 0; now - improved < patience && now < 8 * patience; ) {
+    const start = clocks();
     run();
-    const end = processorMs();
-    if (end - now < 0.97 * best) {
-      best = end - now;
-      improved = end;
+    const took = since(start);
+    now += took;
+    if (took < 0.97 * best) {
+      best = took;
+      improved = now;
     }
-    now = end;
   }
 }
 
-/// `process.hrtime` on processor time. It steps by microseconds, and a reading takes two of them.
-function processorTime([seconds, nanoseconds] = [0, 0]): [seconds: number, nanoseconds: number] {
-  return [-seconds, processorMs() * 1e6 - nanoseconds];
+/// `process.hrtime` for `benchmark`, in seconds and nanoseconds: it hands back what the first call returned and adds up what the
+/// second does.
+function time(start?: Clocks): Clocks {
+  if (start) return [0, since([start[0] * 1e3, start[1] / 1e6]) * 1e6];
+  const [passed, processor] = clocks();
+  return [passed / 1e3, processor * 1e6];
 }
 
-const Meterable = Benchmark.runInContext({ process: { hrtime: processorTime } }) as typeof Benchmark;
+const Meterable = Benchmark.runInContext({ process: { hrtime: time } }) as typeof Benchmark;
 
 /// Samples in one reading, when a run is short enough.
 const SAMPLES = 10;

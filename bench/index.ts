@@ -4,11 +4,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { programs } from '../test/programs/index.ts';
-import { processorMs, progress, type Question, type Report, type Settings, table } from './harness.ts';
+import { clocks, progress, type Question, type Report, type Settings, table } from './harness.ts';
 
 const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'gate-off': () => import('./gate-off.ts'),
@@ -118,13 +117,12 @@ async function main(): Promise<void> {
     }
   }
   for (const name of names) {
-    const start = performance.now();
-    const startProcessor = processorMs();
+    const start = clocks();
     progress(name);
     const question = await QUESTIONS[name]();
     const report = await question.run(settings);
-    const seconds = (performance.now() - start) / 1000;
-    const took = `${seconds.toFixed(1)} s, ${((processorMs() - startProcessor) / 1000).toFixed(1)} s of a processor`;
+    const [passed, processor] = clocks().map((now, i) => ((now - start[i]) / 1000).toFixed(1));
+    const took = `${passed} s, ${processor} s of a processor`;
     progress('');
     if (settings.check) {
       process.stdout.write(`${name}: results are right (${took})\n`);

@@ -114,7 +114,7 @@ export function run(settings: Settings): Report {
           },
           { name: `${name}: instrument and validate`, run: () => instrument(bytes).bytes.length, expected: after },
         ],
-        { ...settings, rounds: Math.ceil(settings.rounds / 3), seconds: settings.seconds * 2 },
+        { ...settings, rounds: Math.ceil(settings.rounds / 2) },
       );
       const [engine, fast, validated] = rates.map(({ ns }) => (1000 * bytes.length) / ns);
       const info = readModule(bytes);

@@ -7,10 +7,10 @@ import { type Case, geometricMean, measure, median, type Report, type Settings, 
 import { eachProgram, startTraced, startUntouched, type Traced, WARM_SECONDS } from './programs.ts';
 
 /// Recorded runs take a multiple of the time: rounds are fewer here, and runs shorter.
-const ROUNDS_SHARE = 0.4;
+const ROUNDS_SHARE = 0.3;
 const SCALE_MAX = 0.25;
 /// Programs that make more calls in a run than this are left out where the host's clock is read for each.
-const MONO_CALLS_MAX = 1.5e6;
+const MONO_CALLS_MAX = 1e6;
 /// Programs that collect garbage or seed their hash tables do not make the very same calls each time.
 const CALLS_DIFFER_MAX = 0.02;
 

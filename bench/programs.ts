@@ -3,7 +3,7 @@
 
 import { Tracer, type TracerOptions } from '../src/tracer.ts';
 import { type Instantiate, type Program, programs, type Session } from '../test/programs/index.ts';
-import { processorMs, progress, type Settings } from './harness.ts';
+import { clocks, progress, type Settings, since } from './harness.ts';
 import { distinct } from './shapes.ts';
 
 /// Milliseconds that one run of a program should take.
@@ -33,9 +33,9 @@ export async function startTraced(program: Program, options: TracerOptions): Pro
 function chooseScale(session: Session): number {
   session.run();
   session.run();
-  const start = processorMs();
+  const start = clocks();
   session.run();
-  const ms = processorMs() - start;
+  const ms = since(start);
   return SCALES.find((scale) => scale * ms < 1.5 * RUN_MS) ?? SCALES[SCALES.length - 1];
 }
 
