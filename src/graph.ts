@@ -94,6 +94,21 @@ export class GraphTracer {
     }
   }
 
+  /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
+  rawPages(): Uint8Array[] {
+    if (this.#closed) return [];
+    this.#users.settle();
+    const { exports, memory } = this.#engine;
+    const pages: Uint8Array[] = [];
+    const [tail, head] = memory.ringRange(this.#ring);
+    for (let sequence = tail; sequence !== (head + 1) >>> 0; sequence = (sequence + 1) >>> 0) {
+      const page = exports.ring_read(this.#ring, sequence) >>> 0;
+      if (page === 0) continue; // overwritten meanwhile
+      pages.push(new Uint8Array(memory.u32.buffer, page, layout.RING_PAGE_SIZE).slice());
+    }
+    return pages;
+  }
+
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
   /// the buffer as it is; `consume`: `trace_pipe`.
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
