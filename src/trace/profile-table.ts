@@ -1,0 +1,96 @@
+// The profile as a table to read: a line per function, a bar for its share, the name at the end so that none is ever cut.
+//
+//   Self %                            Self ms  Total ms  Calls  Avg us    Max us  Function
+//    48.20  ########################   12.345    25.610   3854   6.645  1024.001  sqlite3VdbeExec
+//
+// The table of the kernel's `trace_stat` is in profile-text.ts.
+
+/// What was counted for one function. Times are nanoseconds, or ticks of a clock that counts events.
+export interface CountedFunction {
+  readonly name: string;
+  readonly count: number;
+  readonly total: number;
+  /// `total` without the recorded calls below it.
+  readonly self: number;
+  /// The longest single call.
+  readonly max: number;
+}
+
+export const SORT_KEYS = ['self', 'total', 'calls', 'avg', 'max', 'name'] as const;
+export type SortKey = (typeof SORT_KEYS)[number];
+
+export interface TableOptions {
+  /// What comes first: the largest of it; names in alphabetical order. Default `self`.
+  readonly sort?: SortKey;
+  /// Times are nanoseconds (the default), else ticks, printed as they are.
+  readonly nanoseconds?: boolean;
+}
+
+const BAR = 24;
+const BAR_CHARACTER = '#';
+const MS = 1e6;
+const US = 1e3;
+
+const average = ({ total, count }: CountedFunction): number => total / count;
+
+const VALUES: Readonly<Record<Exclude<SortKey, 'name'>, (row: CountedFunction) => number>> = {
+  self: ({ self }) => self,
+  total: ({ total }) => total,
+  calls: ({ count }) => count,
+  avg: average,
+  max: ({ max }) => max,
+};
+
+/// Adds up rows of the same name, as of several threads: counts and times are summed, the longest call stays the longest.
+export function sumByName(rows: Iterable<CountedFunction>): CountedFunction[] {
+  const sums = new Map<string, CountedFunction>();
+  for (const row of rows) {
+    const sum = sums.get(row.name);
+    if (!sum) {
+      sums.set(row.name, row);
+      continue;
+    }
+    sums.set(row.name, {
+      name: row.name,
+      count: sum.count + row.count,
+      total: sum.total + row.total,
+      self: sum.self + row.self,
+      max: Math.max(sum.max, row.max),
+    });
+  }
+  return [...sums.values()];
+}
+
+/// The table. Functions without calls are left out; the bar is the share of the column that the rows are sorted by.
+export function profileTable(rows: Iterable<CountedFunction>, options: TableOptions = {}): string {
+  const { sort = 'self', nanoseconds = true } = options;
+  const shown = Array.from(rows).filter(({ count }) => count > 0);
+  const value = VALUES[sort === 'name' ? 'self' : sort];
+  const byName = (a: CountedFunction, b: CountedFunction) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  shown.sort((a, b) => (sort === 'name' ? byName(a, b) : value(b) - value(a) || b.total - a.total || byName(a, b)));
+
+  const allSelf = shown.reduce((sum, { self }) => sum + self, 0);
+  const longest = shown.reduce((most, row) => Math.max(most, value(row)), 0);
+  const time = (ticks: number, unit: number) => (nanoseconds ? (ticks / unit).toFixed(3) : String(Math.round(ticks)));
+  const unit = (name: string) => (nanoseconds ? name : '');
+  const columns = [
+    right('Self %', shown, ({ self }) => (allSelf === 0 ? '0.00' : ((100 * self) / allSelf).toFixed(2))),
+    ['', '', ...shown.map((row) => BAR_CHARACTER.repeat(share(value(row), longest)))].map((bar) => bar.padEnd(BAR)),
+    right(`Self${unit(' ms')}`, shown, ({ self }) => time(self, MS)),
+    right(`Total${unit(' ms')}`, shown, ({ total }) => time(total, MS)),
+    right('Calls', shown, ({ count }) => String(count)),
+    right(`Avg${unit(' us')}`, shown, (row) => time(average(row), US)),
+    right(`Max${unit(' us')}`, shown, ({ max }) => time(max, US)),
+    ['Function', '--------', ...shown.map(({ name }) => name)],
+  ];
+  return columns[0].map((_, line) => `  ${columns.map((cells) => cells[line]).join('  ')}\n`).join('');
+}
+
+const share = (value: number, longest: number): number => (longest === 0 ? 0 : Math.round((BAR * value) / longest));
+
+// A column's cells: title, dashes below it, figures, all as wide as the widest.
+function right(title: string, rows: readonly CountedFunction[], cell: (row: CountedFunction) => string): string[] {
+  const cells = [title, '-'.repeat(title.length), ...rows.map(cell)];
+  const width = cells.reduce((most, { length }) => Math.max(most, length), 0);
+  return cells.map((text) => text.padStart(width));
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { type CountedFunction, profileTable, sumByName } from '../../src/trace/profile-table.ts';
+
+const row = (name: string, count: number, total: number, self: number, max: number): CountedFunction => ({
+  name,
+  count,
+  total,
+  self,
+  max,
+});
+
+const ROWS = [
+  row('std::vector<int>::push_back(int&&)', 4, 2_000_000, 1_500_000, 900_000),
+  row('main', 1, 8_000_000, 6_000_000, 8_000_000),
+  row('never', 0, 0, 0, 0),
+  row('tick', 12_345_678, 600_000, 500_000, 100),
+];
+
+const names = (text: string): string[] =>
+  text
+    .trimEnd()
+    .split('\n')
+    .slice(2)
+    .map((line) => / {2}([a-z].*)$/.exec(line)![1]);
+
+describe('profile table', () => {
+  test('a line per function, widest column first to last, names never cut', () => {
+    expect(profileTable(ROWS).split('\n')).toEqual([
+      '  Self %                            Self ms  Total ms     Calls    Avg us    Max us  Function',
+      '  ------                            -------  --------     -----    ------    ------  --------',
+      '   75.00  ########################    6.000     8.000         1  8000.000  8000.000  main',
+      '   18.75  ######                      1.500     2.000         4   500.000   900.000  std::vector<int>::push_back(int&&)',
+      '    6.25  ##                          0.500     0.600  12345678     0.000     0.100  tick',
+      '',
+    ]);
+  });
+
+  test.each([
+    ['self', ['main', 'std::vector<int>::push_back(int&&)', 'tick']],
+    ['calls', ['tick', 'std::vector<int>::push_back(int&&)', 'main']],
+    ['max', ['main', 'std::vector<int>::push_back(int&&)', 'tick']],
+    ['name', ['main', 'std::vector<int>::push_back(int&&)', 'tick']],
+  ] as const)('sorted by %s', (sort, expected) => {
+    expect(names(profileTable(ROWS, { sort }))).toEqual(expected);
+  });
+
+  test('ticks of a clock without a unit are printed as they are', () => {
+    const [title, , line] = profileTable([row('f', 3, 10, 10, 5)], { nanoseconds: false }).split('\n');
+    expect(title).not.toMatch(/ms|us/);
+    expect(line.split(/ +/).slice(3)).toEqual(['10', '10', '3', '3', '5', 'f']);
+  });
+
+  test('nothing called: the head alone', () => {
+    expect(
+      profileTable([row('f', 0, 0, 0, 0)])
+        .trimEnd()
+        .split('\n'),
+    ).toHaveLength(2);
+  });
+
+  test('a row that took no time has no bar', () => {
+    expect(profileTable([row('f', 1, 0, 0, 0)])).not.toContain('#');
+  });
+
+  test('the same function of several threads is one row', () => {
+    const sum = sumByName([row('f', 1, 10, 5, 10), row('g', 1, 1, 1, 1), row('f', 2, 30, 6, 20)]);
+    expect(sum).toEqual([row('f', 3, 40, 11, 20), row('g', 1, 1, 1, 1)]);
+  });
+});
