@@ -16,3 +16,33 @@ export class WasmFormatError extends Error {
     this.expected = expected;
   }
 }
+
+/// A line of a symbol map that is none. `line` counts from 1.
+export class SymbolMapError extends Error {
+  readonly code = 'EINVAL';
+  readonly file: string;
+  readonly line: number;
+
+  constructor(file: string, line: number, found: string) {
+    super(`${file}:${line}: ${shortened(found)}, expected INDEX:NAME or INDEX NAME`);
+    this.name = 'SymbolMapError';
+    this.file = file;
+    this.line = line;
+  }
+}
+
+const shortened = (text: string): string => `'${text.length > 60 ? `${text.slice(0, 57)}…` : text}'`;
+
+/// A glob that matches no function. The message holds `nearest`, the names that were perhaps meant, best first.
+export class NoMatchError extends Error {
+  readonly code = 'ENOENT';
+  readonly glob: string;
+  readonly nearest: readonly string[];
+
+  constructor(glob: string, nearest: readonly string[]) {
+    super(`nothing matches '${glob}'${nearest.length > 0 ? `; the nearest: ${nearest.join(', ')}` : ''}`);
+    this.name = 'NoMatchError';
+    this.glob = glob;
+    this.nearest = nearest;
+  }
+}

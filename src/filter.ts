@@ -1,6 +1,9 @@
 // Which functions a user wants: the two halves of an ops' hash pair (spec/fgraph.md §1.2), as globs.
 
+import { NoMatchError } from './errors.ts';
 import { compileGlob } from './glob.ts';
+import type { Named } from './symbols/function-name.ts';
+import { nearestNames } from './symbols/nearest.ts';
 
 /// Globs as in spec/fprobe.md §3.1, one or several; a function matches when any of them does. No glob at all, `undefined`
 /// or an empty list, is the empty filter: every function.
@@ -13,13 +16,19 @@ export interface FilterPair {
   readonly notrace?: Filter;
 }
 
-/// A name as it was printed selects its function even where it reads as another glob: `func[12]`, `operator[]`.
-function compilePattern(pattern: string): (name: string) => boolean {
-  const glob = compileGlob(pattern);
-  return (name) => name === pattern || glob(name);
+interface Glob {
+  readonly pattern: string;
+  readonly matches: (symbol: Named) => boolean;
 }
 
-function globs(what: keyof FilterPair, filter: Filter | undefined): ((name: string) => boolean)[] {
+/// A name as it was printed selects its function even where it reads as another glob: `func[12]`, `operator[]`.
+function compilePattern(pattern: string): Glob {
+  const glob = compileGlob(pattern);
+  const test = (name: string): boolean => name === pattern || glob(name);
+  return { pattern, matches: ({ name, aliases }) => test(name) || (aliases?.some(test) ?? false) };
+}
+
+function globs(what: keyof FilterPair, filter: Filter | undefined): Glob[] {
   if (filter === undefined) return [];
   const patterns: unknown = typeof filter === 'string' ? [filter] : filter;
   const wrong = Array.isArray(patterns) ? patterns.findIndex((pattern) => typeof pattern !== 'string') : 0;
@@ -28,10 +37,19 @@ function globs(what: keyof FilterPair, filter: Filter | undefined): ((name: stri
   throw new TypeError(`${where} is ${String(value)} (${typeof value}), expected a glob or an array of globs`);
 }
 
-/// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace). Throws TypeError
-/// for what is not a glob.
-export function compileFilter({ filter, notrace }: FilterPair): (name: string) => boolean {
-  const wanted = globs('filter', filter);
-  const unwanted = globs('notrace', notrace);
-  return (name) => (wanted.length === 0 || wanted.some((glob) => glob(name))) && !unwanted.some((glob) => glob(name));
+/// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace). A glob matches a
+/// function when it matches its name in any form. Throws TypeError for what is not a glob.
+export function compileFilter({ filter, notrace }: FilterPair): (symbol: Named) => boolean {
+  const wanted = globs('filter', filter).map(({ matches }) => matches);
+  const unwanted = globs('notrace', notrace).map(({ matches }) => matches);
+  return (symbol) =>
+    (wanted.length === 0 || wanted.some((matches) => matches(symbol))) && !unwanted.some((matches) => matches(symbol));
+}
+
+/// Throws `NoMatchError` for the first glob, of either half, that matches none of `functions`: it is misspelt. TypeError for
+/// what is not a glob.
+export function checkFilter({ filter, notrace }: FilterPair, functions: readonly Named[]): void {
+  for (const { pattern, matches } of [...globs('filter', filter), ...globs('notrace', notrace)]) {
+    if (!functions.some(matches)) throw new NoMatchError(pattern, nearestNames(pattern, functions));
+  }
 }

@@ -5,7 +5,7 @@
 // `*` can still be given one more character: if an earlier one could save the match, the later one could too. So the worst
 // case is quadratic, whatever the pattern.
 
-const ANY_RUN = -1;
+export const ANY_RUN = -1;
 const ANY_ONE = -2;
 const CLASS = -3; // and below: class k is CLASS − k
 
@@ -15,16 +15,33 @@ interface CharacterClass {
   ranges: number[];
 }
 
+/// A pattern taken apart.
+export interface Glob {
+  /// One per element: a code point, `ANY_RUN`, or a negative number that `matchesItem` knows.
+  readonly items: readonly number[];
+  readonly classes: readonly CharacterClass[];
+}
+
+export function parseGlob(pattern: string): Glob {
+  const classes: CharacterClass[] = [];
+  return { items: parse(pattern, classes), classes };
+}
+
+/// Whether an item that stands for one character stands for this one.
+export function matchesItem({ classes }: Glob, item: number, point: number): boolean {
+  return item === point || item === ANY_ONE || isMember(classes, item, point);
+}
+
 /// Compiles `pattern` to a test of whole names. Every string is a pattern: an unterminated `[` and a `\` at the end stand
 /// for themselves. The empty pattern matches the empty name only.
 export function compileGlob(pattern: string): (name: string) => boolean {
-  const classes: CharacterClass[] = [];
-  const items = parse(pattern, classes);
+  const glob = parseGlob(pattern);
+  const { items } = glob;
   if (items.every((item) => item >= 0)) {
     const literal = items.map((point) => String.fromCodePoint(point)).join('');
     return (name) => name === literal;
   }
-  return (name) => match(items, classes, name);
+  return (name) => match(glob, name);
 }
 
 // One item per element of the pattern: a code point, or one of the negative numbers above.
@@ -84,7 +101,8 @@ function parseClass(points: readonly number[], at: number, classes: CharacterCla
   return at + 1;
 }
 
-function match(items: readonly number[], classes: readonly CharacterClass[], name: string): boolean {
+function match(glob: Glob, name: string): boolean {
+  const { items } = glob;
   let item = 0;
   let at = 0;
   let runItem = -1; // item after the most recent `*`
@@ -98,7 +116,7 @@ function match(items: readonly number[], classes: readonly CharacterClass[], nam
       continue;
     }
     const point = name.codePointAt(at)!;
-    if (wanted !== undefined && (wanted === point || wanted === ANY_ONE || isMember(classes, wanted, point))) {
+    if (wanted !== undefined && matchesItem(glob, wanted, point)) {
       item++;
       at += width(point);
     } else if (runItem >= 0) {

@@ -1,11 +1,13 @@
 // The public API of `fprobe`.
 
 export { EngineError } from './engine.ts';
-export { WasmFormatError } from './errors.ts';
+export { NoMatchError, SymbolMapError, WasmFormatError } from './errors.ts';
 export type { Filter, FilterPair } from './filter.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';
 export type { TaskCounts } from './memory.ts';
 export type { FunctionStatistics, Profiler } from './profile.ts';
+export type { SourceLocation } from './symbols/locations.ts';
+export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';
 export type { WasmOptions } from './target/load.ts';
 export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
 export type { WasmTarget } from './target/wasm.ts';

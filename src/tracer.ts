@@ -3,7 +3,7 @@
 
 import * as layout from '../assembly/layout.ts';
 import { type Engine, instantiateEngine, loadEngine } from './engine.ts';
-import type { FilterPair } from './filter.ts';
+import { checkFilter, type FilterPair } from './filter.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
 import type { TaskCounts } from './memory.ts';
 import { checkOptions } from './options.ts';
@@ -99,13 +99,13 @@ export class Tracer {
   /// Instruments and instantiates a WebAssembly program, with the arguments of `WebAssembly.instantiate`. Users that are
   /// registered already watch it from its first instruction, the start function included.
   ///
-  /// Throws `WasmFormatError` for bytes that are not a module (unless `fallback`), and whatever `WebAssembly.instantiate` throws.
+  /// Throws `WasmFormatError` for bytes that are not a module (unless `fallback`), `SymbolMapError` for a bad line of `symbols`, and whatever `WebAssembly.instantiate` throws.
   async instantiate(
     source: BufferSource | WebAssembly.Module,
     imports?: WebAssembly.Imports,
     options: WasmOptions = {},
   ): Promise<InstantiateResult> {
-    checkOptions('instantiate', options, ['name', 'args', 'growth', 'only', 'link', 'fallback']);
+    checkOptions('instantiate', options, ['name', 'args', 'growth', 'only', 'link', 'symbols', 'fallback']);
     const number = ++this.#targets;
     const attach = (target: WasmTarget) => {
       for (const site of target.sites) {
@@ -133,6 +133,13 @@ export class Tracer {
         return module;
       },
     };
+  }
+
+  /// Throws `NoMatchError` for a glob that matches no function of any target so far, with the names that are nearest to it.
+  /// Users do not do this by themselves: what they match may be loaded later.
+  checkFilter(pair: FilterPair): void {
+    checkOptions('checkFilter', pair, ['filter', 'notrace']);
+    checkFilter(pair, Array.from(this.targets, ({ sites }) => sites).flat());
   }
 
   /// Closes all gates of a target for good; it runs on, untraced. What was recorded of it stays readable.

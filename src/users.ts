@@ -2,6 +2,7 @@
 // registers or the target arrives; what remains of it are bits in the site table, and a gate that is open while any bit is set.
 
 import type { Engine } from './engine.ts';
+import type { Named } from './symbols/function-name.ts';
 import type { Target } from './target/target.ts';
 
 export class Users {
@@ -10,7 +11,7 @@ export class Users {
   /// Removed, but calls of theirs are under way that may end without notice.
   readonly #leaving = new Set<Target>();
   /// Function-graph user index → its match rule.
-  readonly #users = new Map<number, (name: string) => boolean>();
+  readonly #users = new Map<number, (symbol: Named) => boolean>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -27,7 +28,7 @@ export class Users {
   }
 
   /// Opens the gates of all functions that `matches` for user `index`. Returns how many there are.
-  add(index: number, matches: (name: string) => boolean): number {
+  add(index: number, matches: (symbol: Named) => boolean): number {
     this.settle();
     this.#users.set(index, matches);
     let matched = 0;
@@ -57,11 +58,11 @@ export class Users {
     if (!target.settle()) this.#leaving.add(target);
   }
 
-  #mark(target: Target, index: number, matches: (name: string) => boolean): number {
+  #mark(target: Target, index: number, matches: (symbol: Named) => boolean): number {
     const { exports } = this.#engine;
     let matched = 0;
     for (const site of target.sites) {
-      const wanted = matches(site.name);
+      const wanted = matches(site);
       if (wanted) matched++;
       exports.site_want(site.id, index, wanted ? 1 : 0);
     }

@@ -85,7 +85,13 @@ describe('fprobe list', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/^fprobe: .*truncated\.wasm: wasm: .* at byte \d+, expected .*\n$/);
     expect(await fprobe('list', SQLITE, '-f', 'nothing*')).toEqual(
-      refusal(`list: nothing in ${SQLITE} matches nothing*`),
+      refusal(`list: ${SQLITE}: nothing matches 'nothing*'`),
+    );
+    expect(await fprobe('list', SQLITE, '-f', 'fnc[1234')).toEqual(
+      refusal(`list: ${SQLITE}: nothing matches 'fnc[1234'; the nearest: func[123], func[1234]`),
+    );
+    expect(await fprobe('list', SQLITE, '-f', 'func*', '-n', 'f*')).toEqual(
+      refusal(`list: ${SQLITE}: nothing is left, -n excludes all that -f selects`),
     );
   });
 });

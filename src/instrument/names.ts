@@ -9,8 +9,6 @@
 //
 // An index that occurs twice keeps its first name. Counts are not believed: a map ends where its bytes end.
 
-import { customSections, type ModuleInfo } from './reader.ts';
-
 export type NameMap = ReadonlyMap<number, string>;
 export type IndirectNameMap = ReadonlyMap<number, NameMap>;
 
@@ -127,28 +125,6 @@ export class Names {
     }
     return map;
   }
-}
-
-/// How functions are called in output: by function index, the name from the name section, else the first name it is exported
-/// by, else what it is imported as (`module.name`), else `func[N]`. Empty names do not count. Control characters, which would
-/// break lines of text, are shown as `\xNN`.
-export function functionNames(module: ModuleInfo): (index: number) => string {
-  const { functions } = new Names(...customSections(module, 'name'));
-  const others = new Map<number, string>();
-  for (const { kind, index, name } of module.exports) {
-    if (kind === 'function' && name !== '' && !others.has(index)) others.set(index, name);
-  }
-  for (const { kind, index, module: from, name } of module.imports) {
-    if (kind === 'function' && !others.has(index)) others.set(index, `${from}.${name}`);
-  }
-  return (index) => printable(functions.get(index) || others.get(index) || `func[${index}]`);
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\x00-\x1f\x7f]/g;
-
-function printable(name: string): string {
-  return name.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 // Both return whether the whole map could be read.

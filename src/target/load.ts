@@ -5,10 +5,11 @@ import type { Engine } from '../engine.ts';
 import { WasmFormatError } from '../errors.ts';
 import { RESERVED_PREFIX } from '../instrument/abi.ts';
 import { type InstrumentOptions, instrument } from '../instrument/index.ts';
-import { functionNames } from '../instrument/names.ts';
 import { type ModuleInfo, readModule } from '../instrument/reader.ts';
+import { functionNames } from '../symbols/function-names.ts';
+import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
 import { readThrough } from './imports.ts';
-import type { NotraceFunction, TargetSite } from './target.ts';
+import { WasmNotrace, WasmSite } from './site.ts';
 import { WasmTarget } from './wasm.ts';
 
 export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'growth' | 'only'> {
@@ -16,6 +17,9 @@ export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'growth' |
   readonly name?: string;
   /// How the target reaches the engine. `attached` is the form there is.
   readonly link?: 'attached';
+  /// Names for functions that the module itself does not name: the text of a symbol map (`index:name` or `index name` a line,
+  /// what emscripten's `--emit-symbol-map` writes), or a Map from function index to name.
+  readonly symbols?: string | SymbolMap;
   /// Load a module that cannot be instrumented as it is, with a target of `undefined`, in place of throwing.
   readonly fallback?: boolean;
 }
@@ -59,6 +63,12 @@ function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuf
   );
 }
 
+function symbolsOf(symbols: WasmOptions['symbols']): SymbolMap | undefined {
+  if (symbols === undefined || symbols instanceof Map) return symbols;
+  if (typeof symbols === 'string') return parseSymbolMap(symbols, 'symbols');
+  throw new TypeError(`symbols is ${describe(symbols)}, expected the text of a symbol map or a Map`);
+}
+
 export interface LoadedWasm {
   readonly instance: WebAssembly.Instance;
   /// The original bytes.
@@ -85,6 +95,7 @@ export async function instantiateWasm(
   if (options.only !== undefined && typeof options.only !== 'function') {
     throw new TypeError(`only is ${String(options.only)} (${typeof options.only}), expected a function`);
   }
+  const symbols = symbolsOf(options.symbols);
   const bytes = bytesOf(source);
   let info: ModuleInfo;
   let instrumented: ReturnType<typeof instrument>;
@@ -116,21 +127,18 @@ export async function instantiateWasm(
     }),
   );
 
-  const name = functionNames(info);
+  const namesOf = functionNames(info, symbols);
+  const locate = (): undefined => undefined;
   // A module of imports or data only has none, and the engine adds no less than one.
   const count = instrumented.sites.length;
   const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
   const sites = instrumented.sites.map(
-    ({ id, index, offset }): TargetSite => ({
-      id: firstSite + id,
-      ip: number * TARGET_STRIDE + offset,
-      index,
-      name: name(index),
-    }),
+    ({ id, index, offset }) =>
+      new WasmSite(firstSite + id, number * TARGET_STRIDE + offset, index, offset, namesOf(index), locate),
   );
   for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);
   const notrace = instrumented.skipped.map(
-    ({ index, reason, why }): NotraceFunction => ({ index, name: name(index), reason: `${reason}: ${why}` }),
+    ({ index, reason, why }) => new WasmNotrace(index, `${reason}: ${why}`, namesOf(index)),
   );
   const { bytes: _, ...rest } = instrumented;
   target = new WasmTarget(engine, instance, rest, {

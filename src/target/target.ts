@@ -1,6 +1,8 @@
 // What can be traced, behind one contract. A target owns a run of site ids in the engine and the switches in front of
 // them; it knows nothing of who is watching.
 
+import type { SourceLocation } from '../symbols/locations.ts';
+
 /// One patchable function entry of a target.
 export interface TargetSite {
   /// Engine-wide site id.
@@ -9,7 +11,12 @@ export interface TargetSite {
   readonly ip: number;
   /// Index of the function in the target's own numbering.
   readonly index: number;
+  /// The name that is shown: demangled, without parameters.
   readonly name: string;
+  /// Its other forms, which filters match too: with parameters, mangled. None = the name has one form.
+  readonly aliases?: readonly string[];
+  /// Where the function begins in its source, as far as debug information tells; read when it is asked for.
+  readonly location?: SourceLocation;
 }
 
 /// A function that has no site, and why.

@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import wabt from 'wabt';
-import { functionNames, Names } from '../../src/instrument/names.ts';
-import { readModule } from '../../src/instrument/reader.ts';
+import { Names } from '../../src/instrument/names.ts';
 import { seeded } from '../trace/random.ts';
 
 const utf8 = (text: string): number[] => [...new TextEncoder().encode(text)];
@@ -104,33 +102,5 @@ describe('what is malformed is dropped, what stands before it stays', () => {
       const read = (): unknown => [names.module, names.functions, names.locals, names.labels, names.fields, names.tags];
       expect(read, `seed ${seed} round ${round}`).not.toThrow();
     }
-  });
-});
-
-describe('what a function is called', () => {
-  const source = `(module
-    (import "env" "abort" (func $abort))
-    (import "env" "log" (func (param i32)))
-    (func $named (export "exported_too"))
-    (func (export "") (export "first") (export "second"))
-    (func)
-    (export "again" (func 1)))`;
-
-  async function namesOf(write_debug_names: boolean): Promise<string[]> {
-    const parsed = (await wabt()).parseWat('test.wat', source);
-    const module = readModule(parsed.toBinary({ write_debug_names }).buffer);
-    return Array.from({ length: 5 }, (_, index) => functionNames(module)(index));
-  }
-
-  test('name section, then export, then import, then the index', async () => {
-    expect(await namesOf(true)).toEqual(['abort', 'again', 'named', 'first', 'func[4]']);
-    expect(await namesOf(false)).toEqual(['env.abort', 'again', 'exported_too', 'first', 'func[4]']);
-  });
-
-  test('empty names do not count, control characters show', () => {
-    const contents = [...name('name'), ...sub(1, nameMap([0, ''], [1, 'a\nb\u007fc']))];
-    const bytes = Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 0, ...leb(contents.length), ...contents]);
-    const nameOf = functionNames(readModule(bytes));
-    expect([0, 1, 2].map(nameOf)).toEqual(['func[0]', 'a\\x0ab\\x7fc', 'func[2]']);
   });
 });
