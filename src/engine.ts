@@ -3,6 +3,7 @@
 
 import * as layout from '../assembly/layout.ts';
 import { Memory } from './memory.ts';
+import { native } from './native.ts';
 
 type Enter<Words extends bigint[]> = (site: number, ...words: Words) => number;
 type W = bigint;
@@ -168,6 +169,14 @@ function check(result: number, what: string): number {
 const notEngine = (cause: unknown): EngineError =>
   new EngineError('EINVAL', `not an engine: ${String(cause)}; pass the bytes of fprobe.wasm`, cause);
 
+function importObject({
+  call = () => 0,
+  clock = () => performance.now() * NANOSECONDS,
+  wait = () => 0,
+}: EngineImports): WebAssembly.Imports {
+  return { fprobe: { call, clock, wait } };
+}
+
 /// Starts an engine from the bytes of `fprobe.wasm`, or from its compiled module. Throws EngineError for other modules.
 export async function instantiateEngine(
   source: BufferSource | WebAssembly.Module,
@@ -175,14 +184,30 @@ export async function instantiateEngine(
 ): Promise<Engine> {
   let module: WebAssembly.Module;
   let instance: WebAssembly.Instance;
-  const { call = () => 0, clock = () => performance.now() * NANOSECONDS, wait = () => 0 } = imports;
   try {
-    module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
+    module = source instanceof native.Module ? source : await native.compile(source);
   } catch (error) {
     throw error instanceof WebAssembly.CompileError ? notEngine(error) : error;
   }
   try {
-    instance = await WebAssembly.instantiate(module, { fprobe: { call, clock, wait } });
+    instance = await native.instantiate(module, importObject(imports));
+  } catch (error) {
+    throw notEngine(error);
+  }
+  return new Engine(instance.exports as EngineExports);
+}
+
+/// The same at once, where a host allows that: a browser's main thread refuses large modules.
+export function instantiateEngineSync(source: BufferSource | WebAssembly.Module, imports: EngineImports = {}): Engine {
+  let module: WebAssembly.Module;
+  let instance: WebAssembly.Instance;
+  try {
+    module = source instanceof native.Module ? source : new native.Module(source);
+  } catch (error) {
+    throw error instanceof WebAssembly.CompileError ? notEngine(error) : error;
+  }
+  try {
+    instance = new native.Instance(module, importObject(imports));
   } catch (error) {
     throw notEngine(error);
   }
@@ -191,19 +216,33 @@ export async function instantiateEngine(
 
 /// Starts an engine from the `fprobe.wasm` that belongs to this package.
 export async function loadEngine(imports?: EngineImports): Promise<Engine> {
-  return instantiateEngine(await readEngine(), imports);
+  const url = engineUrl();
+  if (url.protocol !== 'file:') return instantiateEngine(await (await fetch(url)).arrayBuffer(), imports);
+  const { readFile } = await import('node:fs/promises');
+  return instantiateEngine(await readFile(url).catch(notRead(url)), imports);
 }
 
-/// The bytes of the package's `fprobe.wasm`.
-async function readEngine(): Promise<BufferSource> {
-  // The compiled files lie one directory deeper than the sources.
-  const path = import.meta.url.endsWith('.ts') ? '../build/fprobe.wasm' : '../../build/fprobe.wasm';
-  const url = new URL(path, import.meta.url);
-  if (url.protocol !== 'file:') return (await fetch(url)).arrayBuffer();
-  const { readFile } = await import('node:fs/promises');
+/// The same at once, from a file.
+export function loadEngineSync(imports?: EngineImports): Engine {
+  const url = engineUrl();
+  // Not imported by name: the library also loads where there is no such module.
+  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
+  if (!fs) throw new EngineError('ENOENT', `cannot read ${url} at once here; pass the bytes of fprobe.wasm`);
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
-    return await readFile(url);
+    bytes = new Uint8Array(fs.readFileSync(url));
   } catch (error) {
-    throw new EngineError('ENOENT', `cannot read ${url.pathname}: ${String(error)}; npm run build:engine makes it`);
+    throw notRead(url)(error);
   }
+  return instantiateEngineSync(bytes, imports);
 }
+
+// The compiled files lie one directory deeper than the sources.
+const engineUrl = (): URL =>
+  new URL(import.meta.url.endsWith('.ts') ? '../build/fprobe.wasm' : '../../build/fprobe.wasm', import.meta.url);
+
+const notRead =
+  (url: URL) =>
+  (error: unknown): never => {
+    throw new EngineError('ENOENT', `cannot read ${url.pathname}: ${String(error)}; npm run build:engine makes it`);
+  };

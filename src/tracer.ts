@@ -2,13 +2,25 @@
 // between a function's entry and its body.
 
 import * as layout from '../assembly/layout.ts';
-import { type Engine, instantiateEngine, loadEngine } from './engine.ts';
+import { type Engine, instantiateEngine, instantiateEngineSync, loadEngine, loadEngineSync } from './engine.ts';
 import { checkFilter, type FilterPair } from './filter.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
 import type { TaskCounts } from './memory.ts';
+import { native } from './native.ts';
 import { checkOptions } from './options.ts';
 import { Profiler } from './profile.ts';
-import { compileWasm, instantiateWasm, type WasmOptions } from './target/load.ts';
+import {
+  compileWasm,
+  compileWasmSync,
+  instantiateWasm,
+  instantiateWasmSync,
+  Linking,
+  type LinkOptions,
+  type LoadedWasm,
+  type Owner,
+  type WasmOptions,
+} from './target/load.ts';
+import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';
 import { Users } from './users.ts';
@@ -38,6 +50,33 @@ export interface InstantiateResult {
   readonly target: WasmTarget | undefined;
 }
 
+const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'fallback'];
+
+function checkCreation(options: TracerOptions): void {
+  checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
+  const { clock = 'mono', stackWords } = options;
+  if (clock !== 'mono' && clock !== 'counter') {
+    throw new RangeError(`clock is '${clock}', expected 'mono' or 'counter'`);
+  }
+  if (stackWords === 0) {
+    // To the engine it would mean a size of its own choice.
+    const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
+    throw new RangeError(`a shadow stack has ${min} to ${max} words, not 0`);
+  }
+}
+
+function loaded(source: BufferSource | WebAssembly.Module, { instance, bytes, target }: LoadedWasm): InstantiateResult {
+  let module = source instanceof native.Module ? source : undefined;
+  return {
+    instance,
+    target,
+    get module() {
+      module ??= new native.Module(bytes);
+      return module;
+    },
+  };
+}
+
 export class Tracer {
   readonly #engine: Engine;
   readonly #users: Users;
@@ -45,6 +84,7 @@ export class Tracer {
   readonly #sites: TargetSite[] = [];
   readonly #siteOfIp = new Map<number, TargetSite>();
   readonly #symbols: Symbols;
+  readonly #owner: Owner;
   #targets = 0;
 
   private constructor(engine: Engine) {
@@ -54,22 +94,34 @@ export class Tracer {
       symbol: (site) => this.#sites[site]?.name ?? `0x${site.toString(16).padStart(8, '0')}`,
       comm: () => '<...>',
     };
+    this.#owner = {
+      engine,
+      attach: (target) => {
+        for (const site of target.sites) {
+          this.#sites[site.id] = site;
+          this.#siteOfIp.set(site.ip, site);
+        }
+        this.#users.addTarget(target);
+      },
+      detach: (target) => this.#users.removeTarget(target),
+    };
   }
 
   /// Starts an engine. Throws RangeError for an option out of its range.
   static async create(options: TracerOptions = {}): Promise<Tracer> {
-    checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
-    const { clock = 'mono', stackWords = DEFAULT_STACK_WORDS } = options;
-    if (clock !== 'mono' && clock !== 'counter')
-      throw new RangeError(`clock is '${clock}', expected 'mono' or 'counter'`);
-    if (stackWords === 0) {
-      // To the engine it would mean a size of its own choice.
-      const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
-      throw new RangeError(`a shadow stack has ${min} to ${max} words, not 0`);
-    }
-    const engine = await (options.engine ? instantiateEngine(options.engine) : loadEngine());
+    checkCreation(options);
+    return Tracer.#start(await (options.engine ? instantiateEngine(options.engine) : loadEngine()), options);
+  }
+
+  /// The same at once. Without `engine` it needs a host that can read files at once, as Node can.
+  static createSync(options: TracerOptions = {}): Tracer {
+    checkCreation(options);
+    return Tracer.#start(options.engine ? instantiateEngineSync(options.engine) : loadEngineSync(), options);
+  }
+
+  static #start(engine: Engine, { clock, stackWords = DEFAULT_STACK_WORDS }: TracerOptions): Tracer {
     const { exports } = engine;
-    exports.clock_set(clock === 'mono' ? layout.CLOCK_MONO : layout.CLOCK_COUNTER);
+    exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
     exports.task_switch(engine.createTask(stackWords));
     return new Tracer(engine);
   }
@@ -96,43 +148,38 @@ export class Tracer {
     return compileWasm(bytes);
   }
 
+  /// The same at once, as `new WebAssembly.Module` does it.
+  compileSync(bytes: BufferSource): WebAssembly.Module {
+    return compileWasmSync(bytes);
+  }
+
   /// Instruments and instantiates a WebAssembly program, with the arguments of `WebAssembly.instantiate`. Users that are
   /// registered already watch it from its first instruction, the start function included.
   ///
-  /// Throws `WasmFormatError` for bytes that are not a module (unless `fallback`), `SymbolMapError` for a bad line of `symbols`, and whatever `WebAssembly.instantiate` throws.
+  /// Throws `WasmFormatError` for bytes that are not a module (unless `fallback`), `SymbolMapError` for a bad line of `symbols`,
+  /// and whatever `WebAssembly.instantiate` throws.
   async instantiate(
     source: BufferSource | WebAssembly.Module,
     imports?: WebAssembly.Imports,
     options: WasmOptions = {},
   ): Promise<InstantiateResult> {
-    checkOptions('instantiate', options, ['name', 'args', 'growth', 'only', 'link', 'symbols', 'fallback']);
-    const number = ++this.#targets;
-    const attach = (target: WasmTarget) => {
-      for (const site of target.sites) {
-        this.#sites[site.id] = site;
-        this.#siteOfIp.set(site.ip, site);
-      }
-      this.#users.addTarget(target);
-    };
-    const detach = (target: WasmTarget) => this.#users.removeTarget(target);
-    const { instance, bytes, target } = await instantiateWasm(
-      this.#engine,
-      number,
-      source,
-      imports,
-      options,
-      attach,
-      detach,
-    );
-    let module = source instanceof WebAssembly.Module ? source : undefined;
-    return {
-      instance,
-      target,
-      get module() {
-        module ??= new WebAssembly.Module(bytes);
-        return module;
-      },
-    };
+    checkOptions('instantiate', options, INSTANTIATE_OPTIONS);
+    return loaded(source, await instantiateWasm(this.#owner, ++this.#targets, source, imports, options));
+  }
+
+  /// The same at once, as `new WebAssembly.Instance` does it.
+  instantiateSync(
+    source: BufferSource | WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+    options: WasmOptions = {},
+  ): InstantiateResult {
+    checkOptions('instantiateSync', options, INSTANTIATE_OPTIONS);
+    return loaded(source, instantiateWasmSync(this.#owner, ++this.#targets, source, imports, options));
+  }
+
+  /// For who instantiates by himself a module that is instrumented already.
+  link(prepared: Prepared, options?: LinkOptions): Linking {
+    return new Linking(this.#owner, ++this.#targets, prepared, options);
   }
 
   /// Throws `NoMatchError` for a glob that matches no function of any target so far, with the names that are nearest to it.

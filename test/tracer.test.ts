@@ -280,6 +280,47 @@ describe('the profile', () => {
   });
 });
 
+describe('at once', () => {
+  test('what createSync, compileSync and instantiateSync make is what the others make', async () => {
+    const bytes = await assembleText('small', PROGRAM);
+    const tracer = Tracer.createSync({ clock: 'counter' });
+    const graph = tracer.startGraph();
+    const { instance, module, target } = tracer.instantiateSync(tracer.compileSync(bytes), { js: { throw: fail } });
+    expect(target!.sites.length).toBe(6);
+    expect(WebAssembly.Module.exports(module).map(({ name }) => name)).toEqual(['main', 'pass', 'loop']);
+    (instance.exports as Record<string, Func>).main();
+    expect(graph.read()).toBe(HEADER + MAIN);
+  });
+
+  test('a start function runs under who watches already, and its error comes out', async () => {
+    const tracer = Tracer.createSync({ clock: 'counter' });
+    const graph = tracer.startGraph();
+    const bytes = await assembleText('starts', '(module (func $go unreachable) (start $go))');
+    expect(() => tracer.instantiateSync(bytes)).toThrow(WebAssembly.RuntimeError);
+    expect(graph.read()).toBe(`${HEADER} 0)   0.001 us    |  go(); /* unwound */\n`);
+    expect(tracer.targets.size).toBe(0);
+  });
+
+  test('errors are those of the others', async () => {
+    const tracer = Tracer.createSync();
+    expect(() => tracer.instantiateSync(Uint8Array.of(1, 2, 3))).toThrow('wasm: 0x01 at byte 0');
+    expect(() => tracer.instantiateSync(5 as never)).toThrow('expected the bytes of a module');
+    const bytes = await assembleText('small', PROGRAM);
+    expect(() => tracer.instantiateSync(bytes, {})).toThrow('WebAssembly.Instance(): Import #0');
+    expect(() => tracer.instantiateSync(bytes, {}, { nam: 'x' } as never)).toThrow(
+      "instantiateSync has no option 'nam'",
+    );
+    expect(() => Tracer.createSync({ engine: bytes })).toThrow('not an engine');
+    expect(() => Tracer.createSync({ stackWords: 0 })).toThrow('a shadow stack has 64 to 16777216 words, not 0');
+    const { instance, target } = tracer.instantiateSync(
+      Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 0, 9, 6, ...Buffer.from('fprobe'), 1, 0),
+      {},
+      { fallback: true },
+    );
+    expect({ target, exports: Object.keys(instance.exports) }).toEqual({ target: undefined, exports: [] });
+  });
+});
+
 describe('README.md', async () => {
   const root = join(import.meta.dirname, '..');
   const readme = readFileSync(join(root, 'README.md'), 'utf8');

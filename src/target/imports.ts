@@ -33,17 +33,17 @@ export interface ImportOptions {
   readonly seen: (value: unknown) => void;
 }
 
-/// What to instantiate `module` with in place of `imports`. Errors are those of `imports`.
+/// What to instantiate a module that declares these imports with, in place of `imports`. Errors are those of `imports`.
 export function readThrough(
   imports: WebAssembly.Imports | undefined,
-  module: ModuleInfo,
+  declared: ModuleInfo['imports'],
   { byReference, before, seen }: ImportOptions,
 ): WebAssembly.Imports | undefined {
   if (!isObject(imports)) return imports;
   const wanted = new Set(byReference);
   const wrapped = new Set<string>();
   const key = (from: string, name: string): string => JSON.stringify([from, name]);
-  for (const { kind, index, module: from, name } of module.imports) {
+  for (const { kind, index, module: from, name } of declared) {
     if (kind === 'function' && wanted.has(index)) wrapped.add(key(from, name));
   }
   const read = (from: string, name: string, value: unknown): unknown => {

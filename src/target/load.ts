@@ -4,15 +4,15 @@
 import type { Engine } from '../engine.ts';
 import { WasmFormatError } from '../errors.ts';
 import { RESERVED_PREFIX } from '../instrument/abi.ts';
-import { type InstrumentOptions, instrument } from '../instrument/index.ts';
-import { type ModuleInfo, readModule } from '../instrument/reader.ts';
+import { native } from '../native.ts';
 import { functionNames } from '../symbols/function-names.ts';
 import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
 import { readThrough } from './imports.ts';
+import { type Prepared, type PreparedBytes, type PrepareOptions, prepareBytes } from './prepare.ts';
 import { WasmNotrace, WasmSite } from './site.ts';
 import { WasmTarget } from './wasm.ts';
 
-export interface WasmOptions extends Pick<InstrumentOptions, 'args' | 'growth' | 'only'> {
+export interface WasmOptions extends PrepareOptions {
   /// Name of the target in lists and messages. Default: `wasmN`, N being its number.
   readonly name?: string;
   /// How the target reaches the engine. `attached` is the form there is.
@@ -33,12 +33,21 @@ const bytesOfModule = new WeakMap<WebAssembly.Module, Uint8Array<ArrayBuffer>>()
 /// Compiles as `WebAssembly.compile` does and remembers the bytes, so that the module can be given to `instantiateWasm`.
 export async function compileWasm(bytes: BufferSource): Promise<WebAssembly.Module> {
   const copy = copyBytes(bytes);
-  const module = await WebAssembly.compile(copy);
+  const module = await native.compile(copy);
   bytesOfModule.set(module, copy);
   return module;
 }
 
-function copyBytes(source: BufferSource): Uint8Array<ArrayBuffer> {
+/// The same at once, as `new WebAssembly.Module` does it.
+export function compileWasmSync(bytes: BufferSource): WebAssembly.Module {
+  const copy = copyBytes(bytes);
+  const module = new native.Module(copy);
+  bytesOfModule.set(module, copy);
+  return module;
+}
+
+/// A copy of the bytes, so that nobody changes them meanwhile. Throws TypeError for what holds none.
+export function copyBytes(source: BufferSource): Uint8Array<ArrayBuffer> {
   // By its tag: a buffer from another realm (a vm context, a frame) is no instance of ours.
   if (Object.prototype.toString.call(source) === '[object ArrayBuffer]') {
     return new Uint8Array(source as ArrayBuffer).slice();
@@ -55,7 +64,7 @@ const describe = (value: unknown): string =>
   value === null ? 'null' : typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value;
 
 function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuffer> {
-  if (!(source instanceof WebAssembly.Module)) return copyBytes(source);
+  if (!(source instanceof native.Module)) return copyBytes(source);
   const bytes = bytesOfModule.get(source);
   if (bytes) return bytes;
   throw new TypeError(
@@ -76,16 +85,90 @@ export interface LoadedWasm {
   readonly target: WasmTarget | undefined;
 }
 
-/// `attach` is called with the target before any of the module's code runs, `detach` if its start function fails.
-export async function instantiateWasm(
-  engine: Engine,
-  number: number,
-  source: BufferSource | WebAssembly.Module,
-  imports: WebAssembly.Imports | undefined,
-  options: WasmOptions,
-  attach: (target: WasmTarget) => void,
-  detach: (target: WasmTarget) => void,
-): Promise<LoadedWasm> {
+/// Whoever takes in targets: `attach` is called before any of the module's code runs, `detach` if its start function fails.
+export interface Owner {
+  readonly engine: Engine;
+  attach(target: WasmTarget): void;
+  detach(target: WasmTarget): void;
+}
+
+export interface LinkOptions {
+  /// Of the target. Default: `wasmN`, N being its number.
+  readonly name?: string;
+  readonly symbols?: SymbolMap;
+}
+
+/// What happens around the instantiation of one module: its imports are watched while the engine links, and out of the instance
+/// that comes of it a target is made.
+export class Linking {
+  readonly #owner: Owner;
+  readonly #number: number;
+  readonly #prepared: Prepared;
+  readonly #options: LinkOptions;
+  #target: WasmTarget | undefined;
+  #suspends = false;
+
+  constructor(owner: Owner, number: number, prepared: Prepared, options: LinkOptions = {}) {
+    this.#owner = owner;
+    this.#number = number;
+    this.#prepared = prepared;
+    this.#options = options;
+  }
+
+  /// What to instantiate with in place of `imports`.
+  imports(imports: WebAssembly.Imports | undefined): WebAssembly.Imports | undefined {
+    const { Suspending } = WebAssembly as unknown as { Suspending?: abstract new (...args: never[]) => unknown };
+    const { facts, imports: declared } = this.#prepared;
+    return readThrough(imports, declared, {
+      byReference: facts.importsByReference,
+      before: () => this.#target?.clearVia(),
+      seen: (value) => {
+        if (Suspending && value instanceof Suspending) this.#suspends = true;
+      },
+    });
+  }
+
+  /// Makes the target and runs the module's start function. Throws what that throws.
+  link(instance: WebAssembly.Instance): WasmTarget {
+    const { engine } = this.#owner;
+    const { facts, functions } = this.#prepared;
+    const namesOf = functionNames(this.#prepared.describe(instance), this.#options.symbols);
+    const locate = (): undefined => undefined;
+    // A module of imports or data only has none, and the engine adds no less than one.
+    const count = facts.sites.length;
+    const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
+    const sites = facts.sites.map(
+      ({ id, index, offset }) =>
+        new WasmSite(firstSite + id, this.#number * TARGET_STRIDE + offset, index, offset, namesOf(index), locate),
+    );
+    for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);
+    const notrace = facts.skipped.map(
+      ({ index, reason, why }) => new WasmNotrace(index, `${reason}: ${why}`, namesOf(index)),
+    );
+    const target = new WasmTarget(engine, instance, facts, {
+      name: this.#options.name ?? `wasm${this.#number}`,
+      number: this.#number,
+      firstSite,
+      sites,
+      notrace,
+      suspends: this.#suspends,
+      functions,
+    });
+    this.#target = target;
+    hideAdditions(instance);
+    this.#owner.attach(target);
+    try {
+      target.start();
+    } catch (error) {
+      this.#owner.detach(target);
+      throw error;
+    }
+    return target;
+  }
+}
+
+/// What the options say of the target. Throws TypeError or RangeError for one that is wrong.
+function linkOptions(options: WasmOptions): LinkOptions {
   if (options.name !== undefined && typeof options.name !== 'string') {
     throw new TypeError(`name is ${String(options.name)} (${typeof options.name}), expected a string`);
   }
@@ -95,85 +178,80 @@ export async function instantiateWasm(
   if (options.only !== undefined && typeof options.only !== 'function') {
     throw new TypeError(`only is ${String(options.only)} (${typeof options.only}), expected a function`);
   }
-  const symbols = symbolsOf(options.symbols);
-  const bytes = bytesOf(source);
-  let info: ModuleInfo;
-  let instrumented: ReturnType<typeof instrument>;
-  try {
-    info = readModule(bytes);
-    instrumented = instrument(bytes, {
-      args: options.args,
-      growth: options.growth,
-      only: options.only,
-      start: 'defer',
-      validate: false, // compiling tells
-    });
-  } catch (error) {
-    if (!(error instanceof WasmFormatError && options.fallback)) throw error;
-    return { instance: (await WebAssembly.instantiate(bytes, imports)).instance, bytes, target: undefined };
-  }
-  const module = await compileInstrumented(instrumented.bytes as Uint8Array<ArrayBuffer>, bytes, imports);
-  const { Suspending } = WebAssembly as unknown as { Suspending?: abstract new (...args: never[]) => unknown };
-  let target: WasmTarget | undefined;
-  let suspends = false;
-  const instance = await WebAssembly.instantiate(
-    module,
-    readThrough(imports, info, {
-      byReference: instrumented.importsByReference,
-      before: () => target?.clearVia(),
-      seen(value) {
-        if (Suspending && value instanceof Suspending) suspends = true;
-      },
-    }),
-  );
-
-  const namesOf = functionNames(info, symbols);
-  const locate = (): undefined => undefined;
-  // A module of imports or data only has none, and the engine adds no less than one.
-  const count = instrumented.sites.length;
-  const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
-  const sites = instrumented.sites.map(
-    ({ id, index, offset }) =>
-      new WasmSite(firstSite + id, number * TARGET_STRIDE + offset, index, offset, namesOf(index), locate),
-  );
-  for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);
-  const notrace = instrumented.skipped.map(
-    ({ index, reason, why }) => new WasmNotrace(index, `${reason}: ${why}`, namesOf(index)),
-  );
-  const { bytes: _, ...rest } = instrumented;
-  target = new WasmTarget(engine, instance, rest, {
-    name: options.name ?? `wasm${number}`,
-    number,
-    firstSite,
-    sites,
-    notrace,
-    suspends,
-    functions: info.functionTypes.length,
-  });
-  hideAdditions(instance);
-  attach(target);
-  try {
-    target.start();
-  } catch (error) {
-    detach(target);
-    throw error;
-  }
-  return { instance, bytes, target };
+  return { name: options.name, symbols: symbolsOf(options.symbols) };
 }
 
-/// The error of a module that does not compile is the one that the program would have seen without us.
-async function compileInstrumented(
-  bytes: Uint8Array<ArrayBuffer>,
-  original: Uint8Array<ArrayBuffer>,
-  imports: WebAssembly.Imports | undefined,
-): Promise<WebAssembly.Module> {
+/// The instrumented module, or the bytes of one that cannot be and is to be loaded as it is.
+function prepare(
+  source: BufferSource | WebAssembly.Module,
+  options: WasmOptions,
+): PreparedBytes | Uint8Array<ArrayBuffer> {
+  const bytes = bytesOf(source);
   try {
-    return await WebAssembly.compile(bytes);
+    return prepareBytes(bytes, options);
+  } catch (error) {
+    if (!(error instanceof WasmFormatError && options.fallback)) throw error;
+    return bytes;
+  }
+}
+
+export async function instantiateWasm(
+  owner: Owner,
+  number: number,
+  source: BufferSource | WebAssembly.Module,
+  imports: WebAssembly.Imports | undefined,
+  options: WasmOptions,
+): Promise<LoadedWasm> {
+  const link = linkOptions(options);
+  const prepared = prepare(source, options);
+  if (prepared instanceof Uint8Array) {
+    const { instance } = await native.instantiate(prepared, imports);
+    return { instance, bytes: prepared, target: undefined };
+  }
+  const { bytes, original } = prepared;
+  let module: WebAssembly.Module;
+  try {
+    module = await native.compile(bytes);
   } catch (error) {
     // `instantiate` names itself in the message; it reads no import of a module that does not compile.
-    await WebAssembly.compile(original).catch(() => WebAssembly.instantiate(original, imports));
-    throw new Error(`the instrumented module does not compile, the original does: ${String(error)}`, { cause: error });
+    await native.compile(original).catch(() => native.instantiate(original, imports));
+    throw notCompiled(error);
   }
+  const linking = new Linking(owner, number, prepared, link);
+  const instance = await native.instantiate(module, linking.imports(imports));
+  return { instance, bytes: original, target: linking.link(instance) };
+}
+
+/// The same at once, as `new WebAssembly.Instance` does it.
+export function instantiateWasmSync(
+  owner: Owner,
+  number: number,
+  source: BufferSource | WebAssembly.Module,
+  imports: WebAssembly.Imports | undefined,
+  options: WasmOptions,
+): LoadedWasm {
+  const link = linkOptions(options);
+  const prepared = prepare(source, options);
+  if (prepared instanceof Uint8Array) {
+    const instance = new native.Instance(new native.Module(prepared), imports);
+    return { instance, bytes: prepared, target: undefined };
+  }
+  const { bytes, original } = prepared;
+  let module: WebAssembly.Module;
+  try {
+    module = new native.Module(bytes);
+  } catch (error) {
+    new native.Module(original);
+    throw notCompiled(error);
+  }
+  const linking = new Linking(owner, number, prepared, link);
+  const instance = new native.Instance(module, linking.imports(imports));
+  return { instance, bytes: original, target: linking.link(instance) };
+}
+
+/// The error of a module that does not compile is the one that the program would have seen without us; this is for the rest.
+function notCompiled(error: unknown): Error {
+  return new Error(`the instrumented module does not compile, the original does: ${String(error)}`, { cause: error });
 }
 
 /// Gives the instance the exports object that it would have without our additions: no prototype, frozen, in the same order.

@@ -10,7 +10,8 @@
 
 import type { Engine } from '../engine.ts';
 import * as abi from '../instrument/abi.ts';
-import type { Instrumented } from '../instrument/index.ts';
+import { native } from '../native.ts';
+import type { Facts } from './prepare.ts';
 import { wasmFrames } from './real-stack.ts';
 import type { NotraceFunction, Target, TargetSite } from './target.ts';
 
@@ -25,8 +26,8 @@ const BRIDGE = Uint8Array.of(
 let bridgeModule: WebAssembly.Module | undefined;
 
 function bridge(root: (face: number) => number): (...args: never[]) => unknown {
-  bridgeModule ??= new WebAssembly.Module(BRIDGE);
-  return new WebAssembly.Instance(bridgeModule, { '': { '': root } }).exports[''] as (...args: never[]) => unknown;
+  bridgeModule ??= new native.Module(BRIDGE);
+  return new native.Instance(bridgeModule, { '': { '': root } }).exports[''] as (...args: never[]) => unknown;
 }
 
 export interface WasmTargetOptions {
@@ -49,7 +50,7 @@ export class WasmTarget implements Target {
   readonly sites: readonly TargetSite[];
   readonly notrace: readonly NotraceFunction[];
   /// What the instrumenter returned, less the bytes: offsets, warnings.
-  readonly instrumented: Omit<Instrumented, 'bytes'>;
+  readonly instrumented: Facts;
   /// How the target reaches the engine.
   readonly link = 'attached' as const;
   /// True when calls from outside are not resynchronised, since the module suspends (JavaScript promise integration).
@@ -72,12 +73,7 @@ export class WasmTarget implements Target {
   /// Where an outermost call could not put the shadow stack back to, since there was no stack left to do so; 0: nowhere.
   #owed = 0;
 
-  constructor(
-    engine: Engine,
-    instance: WebAssembly.Instance,
-    instrumented: Omit<Instrumented, 'bytes'>,
-    options: WasmTargetOptions,
-  ) {
+  constructor(engine: Engine, instance: WebAssembly.Instance, instrumented: Facts, options: WasmTargetOptions) {
     this.#engine = engine;
     this.name = options.name;
     this.number = options.number;
