@@ -1,5 +1,5 @@
 // The only typed views over the engine's memory, and the only readers of its records. Growth replaces the memory's buffer and
-// leaves old views empty; `u32` and `u64` notice, nobody else has to. Reading costs nothing on the other side: the engine does not
+// leaves old views empty; `u32`, `u64` and `view` notice, nobody else has to. Reading costs nothing on the other side: the engine does not
 // know that it is read.
 //
 // What stands still in direct mode (assembly/direct.ts) is brought up to date before it is read here.
@@ -39,12 +39,14 @@ export class Memory {
   readonly #memory: WebAssembly.Memory;
   #u32: Uint32Array;
   #u64: BigUint64Array;
+  #view: DataView;
 
   constructor(exports: Exports) {
     this.#exports = exports;
     this.#memory = exports.memory;
     this.#u32 = new Uint32Array(exports.memory.buffer);
     this.#u64 = new BigUint64Array(exports.memory.buffer);
+    this.#view = new DataView(exports.memory.buffer);
   }
 
   /// All of the memory as words. Do not keep it: memory may have grown after any call of the engine.
@@ -61,6 +63,12 @@ export class Memory {
       this.#u64 = new BigUint64Array(this.#memory.buffer);
     }
     return this.#u64;
+  }
+
+  /// All of the memory for reading in any byte order. Do not keep it either.
+  get view(): DataView {
+    if (this.#view.buffer !== this.#memory.buffer) this.#view = new DataView(this.#memory.buffer);
+    return this.#view;
   }
 
   /// The u32 at `address`, a multiple of 4.

@@ -68,8 +68,8 @@ export interface ExitTrampoline extends Trampoline {
   readonly stackPointer: number | null;
   /// Register whose value is handed to the frame-pointer test, null: 0 is.
   readonly framePointer: string | null;
-  /// Registers that come back as they were before the callbacks, whatever the record says: a new value is lost.
-  readonly keeps: readonly string[];
+  /// Registers that come back from the stack, `at` bytes above the stack pointer, whatever the record says: a new value is lost.
+  readonly keeps: { readonly registers: readonly string[]; readonly at: number } | null;
 }
 
 /// One way in which compilers build a traceable function (spec/arch.md §1.1).
@@ -134,10 +134,6 @@ export interface CpuModel {
   readonly codeAlign: number;
   /// The first is what the machine assumes of a symbol without a location.
   readonly siteForms: readonly SiteForm[];
-  /// Largest accepted distance from symbol to location, for forms that are not listed.
-  readonly locationMax: number;
-  /// There is a way from a location to its symbol without a search.
-  readonly fastSymbol: boolean;
   /// Top four bits of a kernel address that the one-word probe header assumes; null: the header takes two words.
   readonly addressTop: number | null;
 
@@ -149,17 +145,15 @@ export interface CpuModel {
   readonly directSlot: string;
   /// Direct calls need the ops pointer beside the function (call-ops).
   readonly callOps: boolean;
-  /// What the trampolines ask before they enter (spec/arch.md §1, last row).
-  readonly checks: { readonly killed: boolean; readonly kernelStack: boolean };
 
-  /// Registers that a call may change, beside those of arguments and results.
+  /// Registers that a call may change.
   readonly clobbered: readonly string[];
   readonly frame: FrameForm;
 
   /// Whether a record is a full set of registers: a field and the bits of it that say so, or one answer for all.
   readonly full: { readonly field: string; readonly mask: bigint } | 'always' | 'never';
-  /// User mode: (field & mask) = value, a field of `ptRegs`.
-  readonly userMode: { readonly field: string; readonly mask: bigint; readonly value: bigint };
+  /// User mode: whether any, none or all of the bits in a field of `ptRegs` are set.
+  readonly userMode: { readonly field: string; readonly mask: bigint; readonly bits: 'any' | 'none' | 'all' };
   /// What `partialRegs` does to the record beside handing it out.
   readonly partial: {
     /// Fields of `ptRegs` taken from the record; empty: the record itself is handed out.
@@ -173,15 +167,28 @@ export interface CpuModel {
 
   /// Bytes of a kernel stack: a stack word outside of its aligned block reads as 0.
   readonly threadSize: number;
-  /// Register name → what the lookup returns (spec/arch.md §11), and back.
+  /// Where the machine puts what the kernel has somewhere: the trampolines (one page), and the stack of the first task.
+  readonly addresses: { readonly trampolines: bigint; readonly stacks: bigint };
+
+  /// Register names → numbers, as the kernel's lookup returns them: offsets in `ptRegs`, or numbers of registers (spec/arch.md
+  /// §11). Where one number has two names, the first is the one that it is shown by.
   readonly registerNames: ReadonlyMap<string, number>;
-  /// The same for the lookup in `fregs`, where there is one.
+  /// Names beside the listed ones that the lookup takes; undefined: unknown.
+  readonly otherName?: (name: string) => number | undefined;
+  /// The field that a number reads; without it the one at that offset.
+  readonly numberedField?: (number: number) => string;
+  /// The lookup in `fregs`, where there is one.
   readonly fregsNames: ReadonlyMap<string, number> | null;
-  /// Field that a number from `registerNames` reads; undefined reads as 0.
-  registerAt(number: number): Field | undefined;
 }
 
-/// Names that are the fields of a layout, without `others`, and the offsets they stand for.
-export function namesOf(layout: RecordLayout, names: readonly string[]): Map<string, number> {
-  return new Map(names.map((name) => [name, layout.field.get(name)!.offset]));
+// What there is on the page of the trampolines, as distances from its beginning.
+export const PLACE_RETURN_TO_HANDLER = 0n;
+/// A function that only returns.
+export const PLACE_RETURN_STUB = 0x40n;
+export const PLACE_FTRACE_CALLER = 0x100n;
+export const PLACE_FTRACE_REGS_CALLER = 0x200n;
+
+/// The names of fields, with the offsets they stand for.
+export function namesOf(layout: RecordLayout, names: string): Map<string, number> {
+  return new Map(names.split(' ').map((name) => [name, layout.field.get(name)!.offset]));
 }
