@@ -156,14 +156,18 @@ export class Engine {
 
   /// Registers a function-graph user and returns its index; arguments as of the export.
   registerFgraph(kind: number, entry: number, ret: number, aux: number): number {
-    return check(this.exports.fgraph_register(kind, entry, ret, aux), 'cannot register a function-graph user');
+    return check(this.exports.fgraph_register(kind, entry, ret, aux), 'cannot register a function-graph user', {
+      ENOSPC: `${layout.FGRAPH_ARRAY_SIZE} are registered already, unregister one first`,
+      ENODEV: 'the engine was stopped for good',
+    });
   }
 }
 
-/// `result`, unless it is an error.
-function check(result: number, what: string): number {
-  if (result < 0) throw new EngineError(CODES.get(-result) ?? `E${-result}`, what);
-  return result;
+/// `result`, unless it is an error. `why` explains codes.
+function check(result: number, what: string, why: Readonly<Record<string, string>> = {}): number {
+  if (result >= 0) return result;
+  const code = CODES.get(-result) ?? `E${-result}`;
+  throw new EngineError(code, why[code] ? `${what}: ${why[code]}` : what);
 }
 
 const notEngine = (cause: unknown): EngineError =>

@@ -46,3 +46,29 @@ export class NoMatchError extends Error {
     this.nearest = nearest;
   }
 }
+
+/// What is thrown for an argument of the wrong type, or of a value out of its range: JavaScript's own errors, with the
+/// kernel's code, so that `code` can be asked of every failure.
+export type ArgumentError = (TypeError | RangeError) & { readonly code: 'EINVAL' };
+
+export const badType = (message: string): ArgumentError =>
+  Object.assign(new TypeError(message), { code: 'EINVAL' as const });
+
+export const badRange = (message: string): ArgumentError =>
+  Object.assign(new RangeError(message), { code: 'EINVAL' as const });
+
+/// A value as messages show it: short, and never by running code of the value's.
+export function shown(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    case 'function':
+      return 'a function';
+    case 'bigint':
+      return `${value}n`;
+    default:
+      return String(value);
+  }
+}

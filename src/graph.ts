@@ -3,12 +3,13 @@
 
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
-import { compileFilter, type FilterPair } from './filter.ts';
+import { badRange } from './errors.ts';
+import type { Filter, FilterPair } from './filter.ts';
 import { checkOptions } from './options.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
-import type { Users } from './users.ts';
+import { type Users, Watch } from './users.ts';
 
 export interface GraphOptions extends FilterPair {
   /// Size of the buffer in pages of 4 KiB, a power of two up to 65536. Default 1024. A page holds about 500 events.
@@ -27,13 +28,12 @@ export interface Symbols {
 }
 
 export class GraphTracer {
-  /// Functions that the filter matched when the tracer started; later targets add to them without being counted here.
-  readonly matched: number;
   readonly #engine: Engine;
   readonly #users: Users;
   readonly #symbols: Symbols;
   readonly #ring: number;
   readonly #index: number;
+  readonly #watch: Watch;
   #registered = true;
   /// `lost` as it was when the buffer was given back.
   #lost: number | undefined;
@@ -44,12 +44,14 @@ export class GraphTracer {
     const { bufferPages = DEFAULT_PAGES, mode = 'overwrite' } = options;
     const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
     if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
-      throw new RangeError(`bufferPages is ${bufferPages}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
+      throw badRange(`bufferPages is ${bufferPages}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
     }
     if (mode !== 'overwrite' && mode !== 'stop') {
-      throw new RangeError(`mode is '${mode}', expected 'overwrite' or 'stop'`);
+      throw badRange(`mode is '${mode}', expected 'overwrite' or 'stop'`);
     }
-    const matches = compileFilter(options);
+    this.#watch = new Watch(users, options, (site, wanted) => {
+      engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
+    });
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
@@ -60,7 +62,30 @@ export class GraphTracer {
       engine.exports.ring_free(this.#ring);
       throw error;
     }
-    this.matched = users.add(this.#index, matches);
+    users.add(this.#watch);
+  }
+
+  /// Functions that the filter matched when it was last set; later targets add to them without being counted here.
+  get matched(): number {
+    return this.#watch.matched;
+  }
+
+  get filter(): Filter | undefined {
+    return this.#watch.filter;
+  }
+
+  get notrace(): Filter | undefined {
+    return this.#watch.notrace;
+  }
+
+  /// Replaces the functions to watch; none: all. Calls under way end as they began. Returns how many functions match now.
+  setFilter(filter?: Filter): number {
+    return this.#watch.set({ filter });
+  }
+
+  /// Replaces the functions not to watch.
+  setNotrace(notrace?: Filter): number {
+    return this.#watch.set({ notrace });
   }
 
   /// Events that were dropped or overwritten before anybody read them.
@@ -143,7 +168,7 @@ export class GraphTracer {
   unregister(): void {
     if (!this.#registered) return;
     this.#registered = false;
-    this.#users.remove(this.#index);
+    this.#users.remove(this.#watch);
     this.#engine.exports.fgraph_unregister(this.#index);
   }
 

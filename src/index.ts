@@ -1,14 +1,18 @@
 // The public API of `fprobe`.
 
-export { EngineError } from './engine.ts';
+export { EngineError, type EngineExports } from './engine.ts';
 export { NoMatchError, SymbolMapError, WasmFormatError } from './errors.ts';
+export type { EntryHandler, FgraphOptions, FgraphUser, ReturnHandler, WasmFgraphOptions } from './fgraph.ts';
+export type { FgraphEvent } from './fgraph-event.ts';
 export type { Filter, FilterPair } from './filter.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';
 export type { TaskCounts } from './memory.ts';
 export type { FunctionStatistics, Profiler } from './profile.ts';
+export type { FtraceRegs, RegisterValue, Signature } from './regs.ts';
 export type { SourceLocation } from './symbols/locations.ts';
 export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';
 export type { WasmOptions } from './target/load.ts';
 export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
 export type { WasmTarget } from './target/wasm.ts';
 export { type ClockName, type InstantiateResult, Tracer, type TracerOptions } from './tracer.ts';
+export type { WasmHandler } from './wasm-handlers.ts';

@@ -1,12 +1,14 @@
 // A misspelt option must not pass for a wish that was granted.
 
+import { badType } from './errors.ts';
+
 /// Throws TypeError unless `options` is an object whose own keys are all among `known`. `what` names who was called.
 export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${what}: the options are ${describe(options)}, expected an object`);
+    throw badType(`${what}: the options are ${describe(options)}, expected an object`);
   }
   const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new TypeError(`${what} has no option '${unknown}', expected ${known.join(', ')}`);
+  if (unknown !== undefined) throw badType(`${what} has no option '${unknown}', expected ${known.join(', ')}`);
 }
 
 const describe = (value: unknown): string =>

@@ -2,13 +2,25 @@
 // between a function's entry and its body.
 
 import * as layout from '../assembly/layout.ts';
-import { type Engine, instantiateEngine, instantiateEngineSync, loadEngine, loadEngineSync } from './engine.ts';
+import {
+  type Engine,
+  type EngineExports,
+  instantiateEngine,
+  instantiateEngineSync,
+  loadEngine,
+  loadEngineSync,
+} from './engine.ts';
+import { badRange } from './errors.ts';
+import { type FgraphHost, type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
 import { checkFilter, type FilterPair } from './filter.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
+import { Handlers } from './handlers.ts';
 import type { TaskCounts } from './memory.ts';
 import { native } from './native.ts';
 import { checkOptions } from './options.ts';
 import { Profiler } from './profile.ts';
+import { Running } from './running.ts';
+import { Sites } from './sites.ts';
 import {
   compileWasm,
   compileWasmSync,
@@ -24,6 +36,7 @@ import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';
 import { Users } from './users.ts';
+import { WasmTable } from './wasm-handlers.ts';
 
 /// `counter` counts events and costs nothing; `mono` is the host's monotonic clock in nanoseconds, about 50 ns a reading.
 export type ClockName = 'counter' | 'mono';
@@ -56,12 +69,12 @@ function checkCreation(options: TracerOptions): void {
   checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
   const { clock = 'mono', stackWords } = options;
   if (clock !== 'mono' && clock !== 'counter') {
-    throw new RangeError(`clock is '${clock}', expected 'mono' or 'counter'`);
+    throw badRange(`clock is '${clock}', expected 'mono' or 'counter'`);
   }
   if (stackWords === 0) {
     // To the engine it would mean a size of its own choice.
     const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
-    throw new RangeError(`a shadow stack has ${min} to ${max} words, not 0`);
+    throw badRange(`a shadow stack has ${min} to ${max} words, not 0`);
   }
 }
 
@@ -80,27 +93,28 @@ function loaded(source: BufferSource | WebAssembly.Module, { instance, bytes, ta
 export class Tracer {
   readonly #engine: Engine;
   readonly #users: Users;
-  /// By engine site id.
-  readonly #sites: TargetSite[] = [];
-  readonly #siteOfIp = new Map<number, TargetSite>();
+  readonly #sites: Sites;
   readonly #symbols: Symbols;
   readonly #owner: Owner;
+  readonly #fgraphHost: FgraphHost;
   #targets = 0;
 
-  private constructor(engine: Engine) {
+  private constructor(engine: Engine, handlers: Handlers) {
     this.#engine = engine;
     this.#users = new Users(engine);
-    this.#symbols = {
-      symbol: (site) => this.#sites[site]?.name ?? `0x${site.toString(16).padStart(8, '0')}`,
-      comm: () => '<...>',
+    this.#sites = new Sites(engine.memory);
+    this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: () => '<...>' };
+    this.#fgraphHost = {
+      engine,
+      users: this.#users,
+      handlers,
+      running: new Running(engine, this.#sites),
+      wasmTable: new WasmTable(engine),
     };
     this.#owner = {
       engine,
       attach: (target) => {
-        for (const site of target.sites) {
-          this.#sites[site.id] = site;
-          this.#siteOfIp.set(site.ip, site);
-        }
+        this.#sites.add(target);
         this.#users.addTarget(target);
       },
       detach: (target) => this.#users.removeTarget(target),
@@ -110,25 +124,39 @@ export class Tracer {
   /// Starts an engine. Throws RangeError for an option out of its range.
   static async create(options: TracerOptions = {}): Promise<Tracer> {
     checkCreation(options);
-    return Tracer.#start(await (options.engine ? instantiateEngine(options.engine) : loadEngine()), options);
+    const handlers = new Handlers();
+    const engine = await (options.engine ? instantiateEngine(options.engine, handlers) : loadEngine(handlers));
+    return Tracer.#start(engine, handlers, options);
   }
 
   /// The same at once. Without `engine` it needs a host that can read files at once, as Node can.
   static createSync(options: TracerOptions = {}): Tracer {
     checkCreation(options);
-    return Tracer.#start(options.engine ? instantiateEngineSync(options.engine) : loadEngineSync(), options);
+    const handlers = new Handlers();
+    const engine = options.engine ? instantiateEngineSync(options.engine, handlers) : loadEngineSync(handlers);
+    return Tracer.#start(engine, handlers, options);
   }
 
-  static #start(engine: Engine, { clock, stackWords = DEFAULT_STACK_WORDS }: TracerOptions): Tracer {
+  static #start(
+    engine: Engine,
+    handlers: Handlers,
+    { clock, stackWords = DEFAULT_STACK_WORDS }: TracerOptions,
+  ): Tracer {
     const { exports } = engine;
     exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
     exports.task_switch(engine.createTask(stackWords));
-    return new Tracer(engine);
+    return new Tracer(engine, handlers);
   }
 
   /// Everything that can be traced so far.
   get targets(): ReadonlySet<Target> {
     return this.#users.targets;
+  }
+
+  /// The engine's exports, for handlers that are WebAssembly: what their module imports of `reserve`, `retrieve`, `memory` and
+  /// the others (assembly/README.md).
+  get engine(): EngineExports {
+    return this.#engine.exports;
   }
 
   /// What happened on the current task so far.
@@ -140,7 +168,7 @@ export class Tracer {
   /// The sites of the frames on the current task's shadow stack, innermost first; empty when nothing that is traced runs.
   frames(): TargetSite[] {
     this.#users.settle();
-    return Array.from(this.#engine.memory.frames(), ({ ip }) => this.#siteOfIp.get(ip)!);
+    return Array.from(this.#engine.memory.frames(), ({ ip }) => this.#sites.byIp(ip)!);
   }
 
   /// Compiles a module and remembers its bytes, so that `instantiate` can take the module in their place.
@@ -192,6 +220,19 @@ export class Tracer {
   /// Closes all gates of a target for good; it runs on, untraced. What was recorded of it stays readable.
   detach(target: Target): void {
     this.#users.removeTarget(target);
+  }
+
+  /// Registers a user of the function graph with handlers of its own, on the functions of the filter, now and in targets to
+  /// come (spec/fgraph.md §3). Given a user that was unregistered: registers him again.
+  ///
+  /// Throws TypeError for handlers that are none, ENOSPC when 16 users are registered, EBUSY for one that is.
+  registerFgraph(options: FgraphOptions): FgraphUser;
+  registerFgraph(options: WasmFgraphOptions): FgraphUser;
+  registerFgraph(user: FgraphUser): FgraphUser;
+  registerFgraph(options: FgraphOptions | WasmFgraphOptions | FgraphUser): FgraphUser {
+    if (!(options instanceof FgraphUser)) return new FgraphUser(this.#fgraphHost, options);
+    options.register(this.#fgraphHost);
+    return options;
   }
 
   /// Starts the function_graph tracer on the functions of the filter, now and in targets to come.

@@ -1,17 +1,64 @@
-// The manager of spec/fgraph.md §1.5: who wants which site. Each user's filter is evaluated once per function, when the user
-// registers or the target arrives; what remains of it are bits in the site table, and a gate that is open while any bit is set.
+// The manager of spec/fgraph.md §1.5: who wants which site. A user's filter is evaluated once per function, when the user
+// registers, edits the filter, or the target arrives; what remains of it are bits in the site table, and a gate that is open
+// while any bit is set.
 
 import type { Engine } from './engine.ts';
+import { compileFilter, type Filter, type FilterPair } from './filter.ts';
 import type { Named } from './symbols/function-name.ts';
 import type { Target } from './target/target.ts';
+
+type Match = (symbol: Named) => boolean;
+
+/// The caller's array may change later.
+const copy = (filter: Filter | undefined): Filter | undefined => (Array.isArray(filter) ? [...filter] : filter);
+
+/// One user's filter pair, and the marks that it left on the sites.
+export class Watch {
+  /// Functions that the filter matched when it was last set; later targets add to them without being counted here.
+  matched = 0;
+  /// Marks a site as wanted by this user, or not.
+  readonly want: (site: number, wanted: boolean) => void;
+  readonly #users: Users;
+  #pair: FilterPair;
+  #match: Match;
+
+  /// Made by `Users.watch`; takes effect with `begin`.
+  constructor(users: Users, pair: FilterPair, want: (site: number, wanted: boolean) => void) {
+    this.#users = users;
+    this.#match = compileFilter(pair);
+    this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
+    this.want = want;
+  }
+
+  get match(): Match {
+    return this.#match;
+  }
+
+  get filter(): Filter | undefined {
+    return this.#pair.filter;
+  }
+
+  get notrace(): Filter | undefined {
+    return this.#pair.notrace;
+  }
+
+  /// Takes over the fields that `change` has; the others stay. Returns the number of functions that match. Calls under way are
+  /// left as they were entered. Throws TypeError for what is no filter, and nothing has changed then.
+  set(change: FilterPair): number {
+    const pair = { ...this.#pair, ...change };
+    this.#match = compileFilter(pair);
+    this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
+    this.matched = this.#users.mark(this);
+    return this.matched;
+  }
+}
 
 export class Users {
   readonly #engine: Engine;
   readonly #targets = new Set<Target>();
   /// Removed, but calls of theirs are under way that may end without notice.
   readonly #leaving = new Set<Target>();
-  /// Function-graph user index → its match rule.
-  readonly #users = new Map<number, (symbol: Named) => boolean>();
+  readonly #watches = new Set<Watch>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -27,51 +74,60 @@ export class Users {
     for (const target of this.#leaving) if (target.settle()) this.#leaving.delete(target);
   }
 
-  /// Opens the gates of all functions that `matches` for user `index`. Returns how many there are.
-  add(index: number, matches: (symbol: Named) => boolean): number {
+  /// Opens the gates of all functions that `watch` matches.
+  add(watch: Watch): void {
     this.settle();
-    this.#users.set(index, matches);
+    this.#watches.add(watch);
+    watch.matched = this.mark(watch);
+  }
+
+  remove(watch: Watch): void {
+    if (!this.#watches.delete(watch)) return;
+    this.settle();
+    for (const target of this.#targets) this.#unmark(target, watch);
+    this.#updateGates();
+  }
+
+  /// Goes through all functions again, since the filter of `watch` changed. Returns how many match.
+  mark(watch: Watch): number {
+    if (!this.#watches.has(watch)) return 0;
     let matched = 0;
-    for (const target of this.#targets) matched += this.#mark(target, index, matches);
+    for (const target of this.#targets) matched += this.#mark(target, watch);
     this.#updateGates();
     return matched;
   }
 
-  remove(index: number): void {
-    if (!this.#users.delete(index)) return;
-    this.settle();
-    for (const target of this.#targets) this.#mark(target, index, () => false);
-    this.#updateGates();
-  }
-
   addTarget(target: Target): void {
     this.#targets.add(target);
-    for (const [index, matches] of this.#users) this.#mark(target, index, matches);
+    for (const watch of this.#watches) this.#mark(target, watch);
     this.#updateGates();
   }
 
   removeTarget(target: Target): void {
     if (!this.#targets.delete(target)) return;
-    for (const index of this.#users.keys()) this.#mark(target, index, () => false);
+    for (const watch of this.#watches) this.#unmark(target, watch);
     this.#openGates(target);
     target.setWatched(false);
     if (!target.settle()) this.#leaving.add(target);
   }
 
-  #mark(target: Target, index: number, matches: (symbol: Named) => boolean): number {
-    const { exports } = this.#engine;
+  #mark(target: Target, { match, want }: Watch): number {
     let matched = 0;
     for (const site of target.sites) {
-      const wanted = matches(site);
+      const wanted = match(site);
       if (wanted) matched++;
-      exports.site_want(site.id, index, wanted ? 1 : 0);
+      want(site.id, wanted);
     }
     return matched;
   }
 
+  #unmark(target: Target, { want }: Watch): void {
+    for (const site of target.sites) want(site.id, false);
+  }
+
   #updateGates(): void {
     // Landing pads and roots first: a gate that opens before them could leave a frame that nobody drops.
-    const watched = this.#users.size > 0;
+    const watched = this.#watches.size > 0;
     if (watched) for (const target of this.#targets) target.setWatched(true);
     for (const target of this.#targets) this.#openGates(target);
     if (!watched) for (const target of this.#targets) target.setWatched(false);

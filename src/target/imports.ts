@@ -10,7 +10,7 @@ import type { ModuleInfo } from '../instrument/index.ts';
 let tableForTests: WebAssembly.Table | undefined;
 
 /// A table takes exported WebAssembly functions only. Those keep their identity through an import, so they stay as they are.
-function isExportedFunction(fn: (...args: never[]) => unknown): boolean {
+export function isExportedFunction(fn: (...args: never[]) => unknown): boolean {
   tableForTests ??= new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
   try {
     tableForTests.set(0, fn);

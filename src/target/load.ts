@@ -132,6 +132,7 @@ export class Linking {
   link(instance: WebAssembly.Instance): WasmTarget {
     const { engine } = this.#owner;
     const { facts, functions } = this.#prepared;
+    const signature = (index: number) => this.#prepared.signature(index);
     const namesOf = functionNames(this.#prepared.describe(instance), this.#options.symbols);
     const locate = (): undefined => undefined;
     // A module of imports or data only has none, and the engine adds no less than one.
@@ -139,7 +140,15 @@ export class Linking {
     const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
     const sites = facts.sites.map(
       ({ id, index, offset }) =>
-        new WasmSite(firstSite + id, this.#number * TARGET_STRIDE + offset, index, offset, namesOf(index), locate),
+        new WasmSite(
+          firstSite + id,
+          this.#number * TARGET_STRIDE + offset,
+          index,
+          offset,
+          namesOf(index),
+          locate,
+          signature(index),
+        ),
     );
     for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);
     const notrace = facts.skipped.map(

@@ -2,11 +2,13 @@
 // when another thread instrumented it, from what the module itself tells.
 
 import { SECTION_NAME } from '../instrument/abi.ts';
+import { TypeNames } from '../instrument/code.ts';
 import { type Instrumented, type InstrumentOptions, instrument } from '../instrument/index.ts';
 import { type Marker, readMarker } from '../instrument/marker.ts';
 import { type ExternalKind, type ModuleInfo, readModule, SECTION_CUSTOM } from '../instrument/reader.ts';
 import { NO_TYPES } from '../instrument/types.ts';
 import { native } from '../native.ts';
+import type { Signature } from '../regs.ts';
 
 /// What was done to a module. What the marker does not hold is known where it was instrumented, not where it arrived.
 export type Facts = Marker & Partial<Omit<Instrumented, keyof Marker | 'bytes'>>;
@@ -18,6 +20,8 @@ export interface Prepared {
   readonly functions: number;
   /// What names are made of. A module from another thread tells by its instance which functions it exports.
   describe(instance: WebAssembly.Instance): ModuleInfo;
+  /// Types of a function; undefined for those of a module from another thread.
+  signature(index: number): Signature | undefined;
 }
 
 /// One that was made from bytes.
@@ -26,11 +30,14 @@ export interface PreparedBytes extends Prepared {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-export type PrepareOptions = Pick<InstrumentOptions, 'args' | 'growth' | 'only'>;
+export interface PrepareOptions extends Pick<InstrumentOptions, 'growth' | 'only'> {
+  /// Pass arguments and results to handlers. Default true: what that adds to closed gates cannot be measured.
+  readonly args?: boolean;
+}
 
 /// Instruments a module for loading. Its bodies are not validated: compiling tells. Throws `WasmFormatError`.
 export function prepareBytes(original: Uint8Array<ArrayBuffer>, options: PrepareOptions = {}): PreparedBytes {
-  const { args, growth, only } = options;
+  const { args = true, growth, only } = options;
   const { bytes, ...facts } = instrument(original, { args, growth, only, start: 'defer', validate: false });
   return preparedAs(original, bytes as Uint8Array<ArrayBuffer>, facts);
 }
@@ -42,7 +49,16 @@ export function preparedAs(
   facts: Facts,
 ): PreparedBytes {
   const info = readModule(original);
-  return { original, bytes, facts, imports: info.imports, functions: info.functionTypes.length, describe: () => info };
+  const types = new TypeNames(info);
+  return {
+    original,
+    bytes,
+    facts,
+    imports: info.imports,
+    functions: info.functionTypes.length,
+    describe: () => info,
+    signature: (index) => types.of(index),
+  };
 }
 
 /// A module that was instrumented elsewhere; undefined for one that was not.
@@ -63,6 +79,7 @@ export function prepareModule(module: WebAssembly.Module): Prepared | undefined 
     imports,
     functions,
     describe: (instance) => describeInstance(module, instance, imports, functions),
+    signature: () => undefined,
   };
 }
 

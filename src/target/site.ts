@@ -1,5 +1,6 @@
 // The functions of a WebAssembly module as a target lists them.
 
+import type { Signature } from '../regs.ts';
 import { FunctionName } from '../symbols/function-name.ts';
 import type { SymbolNames } from '../symbols/function-names.ts';
 import type { SourceLocation } from '../symbols/locations.ts';
@@ -12,16 +13,26 @@ export class WasmSite extends FunctionName implements TargetSite {
   readonly id: number;
   readonly ip: number;
   readonly index: number;
+  readonly types: Signature | undefined;
   readonly #offset: number;
   readonly #locate: Locate;
 
-  constructor(id: number, ip: number, index: number, offset: number, names: SymbolNames, locate: Locate) {
+  constructor(
+    id: number,
+    ip: number,
+    index: number,
+    offset: number,
+    names: SymbolNames,
+    locate: Locate,
+    types?: Signature,
+  ) {
     super(names.symbol, names.other);
     this.id = id;
     this.ip = ip;
     this.index = index;
     this.#offset = offset;
     this.#locate = locate;
+    this.types = types;
   }
 
   get location(): SourceLocation | undefined {

@@ -1,6 +1,7 @@
 // What can be traced, behind one contract. A target owns a run of site ids in the engine and the switches in front of
 // them; it knows nothing of who is watching.
 
+import type { Signature } from '../regs.ts';
 import type { SourceLocation } from '../symbols/locations.ts';
 
 /// One patchable function entry of a target.
@@ -17,6 +18,8 @@ export interface TargetSite {
   readonly aliases?: readonly string[];
   /// Where the function begins in its source, as far as debug information tells; read when it is asked for.
   readonly location?: SourceLocation;
+  /// Types of parameters and results, where the target knows them.
+  readonly types?: Signature;
 }
 
 /// A function that has no site, and why.

@@ -1,0 +1,65 @@
+// What a handler is told of the call that it is called for. There is one event for each level of nesting, used over and over;
+// what it says is read from the engine's memory when it is asked for, so what nobody asks costs nothing.
+
+import * as layout from '../assembly/layout.ts';
+import { EngineError } from './engine.ts';
+import type { Memory } from './memory.ts';
+import type { TargetSite } from './target/target.ts';
+
+export class FgraphEvent {
+  readonly #memory: Memory;
+  readonly #task: () => number;
+  #site: TargetSite | undefined;
+  #frame = 0;
+
+  /// Made by the tracer. `task` gives the address of the current task.
+  constructor(memory: Memory, task: () => number) {
+    this.#memory = memory;
+    this.#task = task;
+  }
+
+  /// Not for handlers: says which call the event is of. Frame 0: of none.
+  aim(site: TargetSite | undefined, frame: number): void {
+    this.#site = site;
+    this.#frame = frame;
+  }
+
+  /// The site that was called. Throws EINVAL, as everything here does, when the handler is over: copy what you need later.
+  get site(): TargetSite {
+    return this.#site ?? this.#over();
+  }
+
+  /// Name of the function.
+  get name(): string {
+    return this.site.name;
+  }
+
+  /// Address of the site (`ip`).
+  get func(): TargetSite['ip'] {
+    return this.site.ip;
+  }
+
+  /// Recorded frames below this one on the task; the outermost has 0. The same at entry and at return.
+  get depth(): number {
+    return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#task() + layout.TASK_DEPTH) | 0;
+  }
+
+  /// Calls on this task that found no room on its shadow stack so far.
+  get overrun(): number {
+    return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#task() + layout.TASK_OVERRUN);
+  }
+
+  /// Address of the nearest enclosing function that is recorded; 0 when the host called.
+  get parent(): number {
+    return this.#frame === 0 ? this.#over() : this.#memory.load64(this.#frame + layout.FRAME_RET);
+  }
+
+  /// Identity of that function's activation, 0 for the host's.
+  get retp(): number {
+    return this.#frame === 0 ? this.#over() : this.#memory.load64(this.#frame + layout.FRAME_RETP);
+  }
+
+  #over(): never {
+    throw new EngineError('EINVAL', 'the event was read after its handler had returned; copy what you need later');
+  }
+}

@@ -1,0 +1,275 @@
+// A user of the function graph with handlers of his own (spec/fgraph.md §2 to §4): called when a watched function is entered
+// and when it returns, with data on the shadow stack in between. What he is told, and in which order, is the engine's;
+// here his handlers are kept from harming the program that they watch.
+
+import * as layout from '../assembly/layout.ts';
+import { type Engine, EngineError } from './engine.ts';
+import { badRange, badType, shown } from './errors.ts';
+import type { FgraphEvent } from './fgraph-event.ts';
+import type { Filter, FilterPair } from './filter.ts';
+import { type Callback, Failures, type Handlers, isPromise } from './handlers.ts';
+import { checkOptions } from './options.ts';
+import type { FtraceRegs } from './regs.ts';
+import type { Running } from './running.ts';
+import { type Users, Watch } from './users.ts';
+import { isWasmHandler, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
+
+/// A watched function is entered. `false` or 0: this user is not told of the return, and what he reserved is dropped. `event`
+/// and `fregs` are good until the handler returns.
+export type EntryHandler = (event: FgraphEvent, fregs: FtraceRegs) => unknown;
+
+/// A function whose entry the user accepted returns. Not called for calls that end otherwise.
+export type ReturnHandler = (event: FgraphEvent, fregs: FtraceRegs) => unknown;
+
+export interface FgraphOptions extends FilterPair {
+  /// For messages. Default `fgraphN`, N being the index.
+  readonly name?: string;
+  /// At least one of the two; called with this object as `this`.
+  readonly entry?: EntryHandler;
+  readonly return?: ReturnHandler;
+  readonly guarded?: boolean;
+}
+
+/// The same with exported WebAssembly functions, called without JavaScript in between. With one handler of each kind, both are
+/// called through JavaScript.
+export interface WasmFgraphOptions extends FilterPair {
+  readonly name?: string;
+  readonly entry?: WasmHandler;
+  readonly return?: WasmHandler;
+  /// Call WebAssembly handlers through JavaScript, where a trap is caught and counted. Otherwise it reaches the program as if
+  /// the program had trapped. Default false.
+  readonly guarded?: boolean;
+}
+
+const KNOWN = ['name', 'filter', 'notrace', 'entry', 'return', 'guarded'];
+
+/// What a user needs of its tracer.
+export interface FgraphHost {
+  readonly engine: Engine;
+  readonly users: Users;
+  readonly handlers: Handlers;
+  readonly running: Running;
+  readonly wasmTable: WasmTable;
+}
+
+export class FgraphUser {
+  readonly #host: FgraphHost;
+  readonly #options: FgraphOptions | WasmFgraphOptions;
+  /// Functions for the engine's table if `#isWasm`, otherwise for its import.
+  readonly #entry: Callback | undefined;
+  readonly #return: Callback | undefined;
+  readonly #isWasm: boolean;
+  readonly #name: string | undefined;
+  readonly #watch: Watch;
+  readonly #failures = new Failures();
+  #index = -1;
+  #ids: readonly [entry: number, ret: number] = [0, 0];
+
+  /// Use `Tracer.registerFgraph`.
+  constructor(host: FgraphHost, options: FgraphOptions | WasmFgraphOptions) {
+    checkOptions('registerFgraph', options, KNOWN);
+    const { name, entry, return: ret, guarded = false } = options;
+    if (name !== undefined && typeof name !== 'string') throw badType(`name is ${shown(name)}, expected a string`);
+    if (typeof guarded !== 'boolean') throw badType(`guarded is ${shown(guarded)}, expected true or false`);
+    if (entry === undefined && ret === undefined) throw badType('registerFgraph: expected entry or return, or both');
+    const [entryIsWasm, returnIsWasm] = [isWasm('entry', entry), isWasm('return', ret)];
+    this.#host = host;
+    this.#options = options;
+    this.#name = name;
+    this.#isWasm = !guarded && entryIsWasm !== false && returnIsWasm !== false;
+    this.#entry = this.#callback(entry, entryIsWasm, true);
+    this.#return = this.#callback(ret, returnIsWasm, false);
+    this.#watch = new Watch(host.users, options, (site, wanted) => {
+      host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
+    });
+    this.register(host);
+  }
+
+  /// Registers a user that was unregistered, as a new one: other index, no data. Throws EBUSY: he is registered; ENOSPC: 16 users
+  /// are already; ENODEV: the engine was killed; EINVAL: `host` is not that of his tracer. Nothing has changed then.
+  register(host: FgraphHost): void {
+    if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} is a user of another tracer`);
+    if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
+    const { engine, users } = this.#host;
+    const owner = this.#owner;
+    const ids: [number, number] = [0, 0];
+    try {
+      if (this.#entry) ids[0] = owner.add(this.#entry);
+      if (this.#return) ids[1] = owner.add(this.#return);
+      this.#index = engine.registerFgraph(this.#isWasm ? layout.GOPS_WASM : layout.GOPS_HOST, ...ids, 0);
+      this.#ids = ids;
+      users.add(this.#watch);
+    } catch (error) {
+      this.#ids = ids;
+      this.#forget();
+      throw error;
+    }
+  }
+
+  /// Takes effect at once, also from inside a handler: none of his is called any more, those that run come to their end, and what he
+  /// kept in frames in flight is gone. Again: does nothing.
+  unregister(): void {
+    if (this.registered) this.#forget();
+  }
+
+  #forget(): void {
+    const { engine, users } = this.#host;
+    users.remove(this.#watch);
+    if (this.#index >= 0) engine.exports.fgraph_unregister(this.#index);
+    this.#index = -1;
+    for (const id of this.#ids) this.#owner.remove(id);
+    this.#ids = [0, 0];
+  }
+
+  get #owner(): Handlers | WasmTable {
+    return this.#isWasm ? this.#host.wasmTable : this.#host.handlers;
+  }
+
+  get registered(): boolean {
+    return this.#index >= 0;
+  }
+
+  /// Index among the users, 0 to 15; −1 when not registered.
+  get idx(): number {
+    return this.#index;
+  }
+
+  get name(): string {
+    return this.#name ?? `fgraph${this.#index < 0 ? '' : this.#index}`;
+  }
+
+  /// Functions that the filter matched when it was last set.
+  get matched(): number {
+    return this.#watch.matched;
+  }
+
+  /// How often a handler threw or returned a promise; the call was then not accepted (entry) or told to nobody (return).
+  get errors(): number {
+    return this.#failures.count;
+  }
+
+  /// What was thrown last.
+  get lastError(): unknown {
+    return this.#failures.last;
+  }
+
+  get filter(): Filter | undefined {
+    return this.#watch.filter;
+  }
+
+  get notrace(): Filter | undefined {
+    return this.#watch.notrace;
+  }
+
+  /// Replaces the functions to watch; none, `undefined` or `[]`: all. Calls under way end as they began. Returns how many functions
+  /// match both filters now. Throws TypeError for what is no filter.
+  setFilter(filter?: Filter): number {
+    return this.#watch.set({ filter });
+  }
+
+  /// The same for the functions not to watch; none: watch all that the filter has.
+  setNotrace(notrace?: Filter): number {
+    return this.#watch.set({ notrace });
+  }
+
+  /// Room in the frame of the call that this user's entry handler runs for: 1 to 256 bytes, rounded up to words of 8, not
+  /// cleared. What the view holds when the handler returns is kept; later writes to it go nowhere. `null`: more than 256 bytes, no
+  /// room on the shadow stack, or a second time in the same call.
+  ///
+  /// Throws RangeError for a size that is none, EINVAL outside of the entry handler, ENODEV when that has unregistered its user.
+  reserveData(bytes: number): DataView | null {
+    if (typeof bytes !== 'number')
+      throw badType(`reserveData: the size is ${shown(bytes)}, expected a number of bytes`);
+    if (!Number.isInteger(bytes) || bytes < 1)
+      throw badRange(`reserveData: the size is ${bytes}, expected 1 to 256 bytes`);
+    const { engine, running } = this.#host;
+    const { current } = running;
+    if (current?.owner !== this || !current.isEntry) {
+      throw new EngineError('EINVAL', `reserveData: expected to be called by the entry handler of ${this.name}`);
+    }
+    if (!this.registered) throw new EngineError('ENODEV', `reserveData: ${this.name} is not registered any more`);
+    if (bytes > layout.FGRAPH_MAX_DATA_SIZE) return null;
+    const address = engine.exports.reserve(this.#index, bytes);
+    if (address === 0) return null;
+    return running.data.lend(address, Math.ceil(bytes / layout.WORD_SIZE) * layout.WORD_SIZE);
+  }
+
+  /// What this user reserved in the newest frame of the current task, or in the one `n` frames below it, whoever caused those frames:
+  /// all words of it, so up to 7 bytes more than were asked for. `null`: nothing. In a handler of this user, what is written to the
+  /// view is kept; elsewhere it is a copy.
+  retrieveData(n = 0): DataView | null {
+    if (typeof n !== 'number') throw badType(`retrieveData: the frame is ${shown(n)}, expected a number of frames`);
+    if (!Number.isInteger(n) || n < 0)
+      throw badRange(`retrieveData: the frame is ${n}, expected 0 or more frames below`);
+    if (!this.registered || n > 0xffffffff) return null;
+    const { engine, running } = this.#host;
+    const address = engine.exports.retrieve_parent(this.#index, n);
+    if (address === 0) return null;
+    const size = engine.exports.retrieve_parent_size(this.#index, n);
+    return running.current?.owner === this ? running.data.lend(address, size) : running.data.copy(address, size);
+  }
+
+  /// A number that belongs to this user on the current task, an integer from 0 to 2^53 − 1; 0 when he registers and when a task
+  /// begins. Throws RangeError for other values, ENODEV when the user is not registered.
+  get taskVar(): number {
+    return this.#host.engine.memory.load64(this.#taskVar());
+  }
+  set taskVar(value: number) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw badRange(`taskVar is ${shown(value)}, expected an integer from 0 to 2^53 - 1`);
+    }
+    this.#host.engine.memory.store64(this.#taskVar(), value);
+  }
+
+  #taskVar(): number {
+    const address = this.registered ? this.#host.engine.exports.task_variable(this.#index) : 0;
+    if (address === 0) throw new EngineError('ENODEV', `${this.name} is not registered and has no task variable`);
+    return address;
+  }
+
+  #callback(handler: EntryHandler | WasmHandler | undefined, isWasm: boolean | undefined, isEntry: boolean) {
+    if (!handler || (isWasm && this.#isWasm)) return handler as WasmHandler | undefined;
+    if (isWasm) {
+      return (index: number, site: number, frame: number, fregs: number): number => {
+        try {
+          return (handler as WasmHandler)(index, site, frame, fregs);
+        } catch (error) {
+          this.#failures.note(error);
+          return 0;
+        }
+      };
+    }
+    return (_index: number, site: number, frame: number, fregs: number): number =>
+      this.#run(handler as EntryHandler, isEntry, site, frame, fregs);
+  }
+
+  #run(handler: EntryHandler, isEntry: boolean, site: number, frame: number, fregs: number): number {
+    const { running } = this.#host;
+    const { depth, data } = running;
+    const { mark } = data;
+    let wanted = 0;
+    try {
+      const { event, regs } = running.enter(this, isEntry, site, frame, fregs);
+      const result: unknown = handler.call(this.#options, event, regs);
+      if (isPromise(result)) {
+        this.#failures.notePromise(result, `the ${isEntry ? 'entry' : 'return'} handler of ${this.name}`);
+        data.drop(mark);
+      } else {
+        data.giveBack(mark);
+        wanted = result === false || result === 0 ? 0 : 1;
+      }
+    } catch (error) {
+      this.#failures.note(error);
+      data.drop(mark);
+    }
+    running.leave(depth);
+    return wanted;
+  }
+}
+
+/// Whether a handler is a WebAssembly function; undefined for none. Throws TypeError for what is no handler.
+function isWasm(what: string, handler: unknown): boolean | undefined {
+  if (handler === undefined) return undefined;
+  if (typeof handler !== 'function') throw badType(`${what} is ${shown(handler)}, expected a function`);
+  return isWasmHandler(what, handler as (...args: never[]) => unknown);
+}
