@@ -8,6 +8,8 @@ import type { Target, TargetSite } from './target/target.ts';
 export class Sites {
   readonly #byId: TargetSite[] = [];
   readonly #byIp = new Map<number, TargetSite>();
+  /// By id, of targets that show registers of their own.
+  readonly #regs: AimedRegs[] = [];
   readonly #words: AimedRegs;
 
   constructor(memory: Memory) {
@@ -18,6 +20,7 @@ export class Sites {
     for (const site of target.sites) {
       this.#byId[site.id] = site;
       this.#byIp.set(site.ip, site);
+      if (target.regs) this.#regs[site.id] = target.regs;
     }
   }
 
@@ -36,7 +39,7 @@ export class Sites {
   }
 
   /// How the registers of a call of this site are read.
-  regs(_id: number): AimedRegs {
-    return this.#words;
+  regs(id: number): AimedRegs {
+    return this.#regs[id] ?? this.#words;
   }
 }

@@ -1,7 +1,7 @@
 // What can be traced, behind one contract. A target owns a run of site ids in the engine and the switches in front of
 // them; it knows nothing of who is watching.
 
-import type { Signature } from '../regs.ts';
+import type { AimedRegs, Signature } from '../regs.ts';
 import type { SourceLocation } from '../symbols/locations.ts';
 
 /// One patchable function entry of a target.
@@ -37,6 +37,8 @@ export interface Target {
   readonly firstSite: number;
   readonly sites: readonly TargetSite[];
   readonly notrace: readonly NotraceFunction[];
+  /// How handlers see the registers of its calls; without it, as the words that the engine was given.
+  readonly regs?: AimedRegs;
   /// Opens and closes gates: bit `k & 31` of `words[k >> 5]` is the gate of `sites[k]`. Takes effect at the next call.
   setGates(words: Uint32Array): void;
   /// Tells the target that somebody watches some target of the engine, or that nobody does any more.
