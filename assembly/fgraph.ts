@@ -12,11 +12,13 @@
 import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { direct_arm } from './direct';
 import { set_arm } from './direct-set';
+import { fprobe_entry, fprobe_refused, fprobe_return, fprobe_return_refused } from './fprobe/callback';
 import { fregs_of, fregs_set_count, fregs_set_first } from './fregs';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FREGS_IP, GOPS_ENTRY, GOPS_GRAPH, GOPS_PROFILE,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FPROBE_OVERRUN, FPROBE_RECURSION,
+  FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_PROFILE,
   GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE,
   TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
@@ -34,6 +36,11 @@ import { profile_entry, profile_exit } from './tracer/profile';
 
 function siteUsers(site: u32): u32 {
   return load<u32>(site_address(site), SITE_USERS);
+}
+
+/// The bit of the user that serves fprobes, if there are any.
+function fprobes(): u32 {
+  return load<u32>(0, ABI_FPROBE_GRAPH);
 }
 
 function anyTimed(users: u32): bool {
@@ -56,17 +63,24 @@ function callsOut(users: u32, mono: bool): bool {
 }
 
 /// Calls the handler of user `index` that stands at `which` of its record, GOPS_ENTRY or GOPS_RETURN.
-function callHandler(task: u32, lock: u32, index: u32, which: u32, site: u32, base: u32): i32 {
+function callHandler(task: u32, lock: u32, index: u32, which: u32, site: u32, base: u32, number: u64): i32 {
   const handler = load<u32>(gops_address(index) + which);
   const fregs = fregs_of(task, lock);
   store<u64>(fregs, frame_func(base), FREGS_IP);
-  return gops_kind(index) == GOPS_WASM
+  const kind = gops_kind(index);
+  if (kind == GOPS_FPROBE) {
+    const serial = lock_serial(lock);
+    if (which == GOPS_ENTRY) return fprobe_entry(task, lock, serial, index, site, base, fregs, number) ? 1 : 0;
+    fprobe_return(task, lock, serial, index, site, base, fregs, number);
+    return 0;
+  }
+  return kind == GOPS_WASM
     ? call_indirect<i32>(handler, index, site, base, fregs)
     : hostCall(handler, index, site, base, fregs);
 }
 
 /// After a call out: unwinds what was left on the stack from `from` on. False: the lock is gone, and with it our frame.
-function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
+export function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
   sync(); // of the task that is current now
   if (!recursion_mine(task, lock, serial)) return false;
   fgraph_unwind(task, from);
@@ -87,7 +101,10 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   let time: u64 = 0;
   if (callsOut(users, mono)) {
     lock = recursion_lock(task, start);
-    if (!lock) return 0;
+    if (!lock) {
+      if (users & fprobes()) fprobe_refused(site, true, FPROBE_RECURSION);
+      return 0;
+    }
     serial = lock_serial(lock);
     fregs_set_count(task, lock, count);
     if (mono && anyTimed(users)) {
@@ -102,6 +119,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   const parent = load<u32>(task, TASK_BASE);
   const base = frame_push(task, site, frame_func(parent), load<u64>(site_address(site), SITE_IP), parent);
   if (!base) {
+    if (users & fprobes()) fprobe_refused(site, true, FPROBE_OVERRUN);
     if (lock) recursion_unlock(task, lock);
     return 0;
   }
@@ -123,8 +141,8 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
       accepted = profile_entry(task, index, mono ? time : number);
     } else if (load<u32>(gops_address(index), GOPS_ENTRY)) {
       const generation = gops_generation(index);
-      store<u32>(lock, index, LOCK_INDEX);
-      accepted = callHandler(task, lock, index, GOPS_ENTRY, site, base) != 0;
+      if (kind != GOPS_FPROBE) store<u32>(lock, index, LOCK_INDEX); // nobody but the user himself reserves
+      accepted = callHandler(task, lock, index, GOPS_ENTRY, site, base, number) != 0;
       if (mono && anyTimed(siteUsers(site))) time = clock_mono();
       if (!settle(task, base + 1, lock, serial)) return 0;
       store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
@@ -172,7 +190,10 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
   let time: u64 = 0;
   if (callsOut(bitmap, mono)) {
     lock = recursion_lock(task, cookie);
-    if (!lock) return fgraph_unwind(task, cookie); // no callbacks, but the frame goes
+    if (!lock) {
+      if (bitmap & fprobes()) fprobe_return_refused(task, ctz<u32>(fprobes()));
+      return fgraph_unwind(task, cookie); // no callbacks, but the frame goes
+    }
     serial = lock_serial(lock);
     fregs_set_count(task, lock, count);
     if (count) fregs_set_first(task, lock, value);
@@ -201,7 +222,7 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
       profile_exit(task, index, site, time);
     } else if (load<u32>(gops_address(index), GOPS_RETURN)) {
       frame_set_bitmap(cookie, rest);
-      callHandler(task, lock, index, GOPS_RETURN, site, cookie);
+      callHandler(task, lock, index, GOPS_RETURN, site, cookie, time);
       if (mono && anyTimed(rest)) time = clock_mono();
       if (!settle(task, cookie + 1, lock, serial)) return;
       if (!mono && counter() != time) {

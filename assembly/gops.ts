@@ -9,7 +9,7 @@
 
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY,
-  ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY, GOPS_GENERATION,
+  ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY, GOPS_FPROBE, GOPS_GENERATION,
   GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB,
   GOPS_WASM, RING_TASK, STAT_SHIFT, TASK_BASE, TASK_NEXT, TASK_TOP,
 } from './layout';
@@ -79,7 +79,12 @@ function releaseIndex(index: i32): void {
 export function fgraph_register(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
   if (load<u32>(0, ABI_DEAD)) return -ENODEV;
   if (kind == GOPS_STUB || kind > <u32>GOPS_HOST) return -EINVAL;
-  const calls = kind == GOPS_WASM || kind == GOPS_HOST;
+  return gops_add(kind, entry, ret, aux);
+}
+
+/// The same for any kind.
+export function gops_add(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
+  const calls = kind == GOPS_WASM || kind == GOPS_HOST || kind == GOPS_FPROBE;
   if (calls != <bool>(entry | ret)) return -EINVAL;
   if (aux) {
     if (kind != GOPS_GRAPH || !ring_exists(aux)) return -EINVAL;
@@ -109,7 +114,13 @@ export function fgraph_register(kind: u32, entry: u32, ret: u32, aux: u32): i32 
 /// more, no frame in flight knows him. His ring buffers stay, readable and free for another user; his statistics go. 0
 /// or -EINVAL.
 export function fgraph_unregister(index: u32): i32 {
-  if (!gops_registered(index)) return -EINVAL;
+  if (!gops_registered(index) || gops_kind(index) == GOPS_FPROBE) return -EINVAL;
+  gops_remove(index);
+  return 0;
+}
+
+/// The same for a user of any kind.
+export function gops_remove(index: u32): void {
   sync();
   const gops = gops_address(index);
   store<u32>(gops, gops_generation(index) + 1, GOPS_GENERATION);
@@ -133,7 +144,6 @@ export function fgraph_unregister(index: u32): i32 {
   store<u32>(gops, 0, GOPS_ENTRY);
   store<u32>(gops, 0, GOPS_RETURN);
   releaseIndex(index);
-  return 0;
 }
 
 // ---- what the built-in users own: ring buffers per task, in the task variable; a table of statistics

@@ -42,6 +42,8 @@ export const CLOCK_COUNTER = 0;
 export const CLOCK_MONO = 1;
 
 // Errors are returned as negative numbers, with the kernel's values.
+export const ENOENT = 2;
+export const E2BIG = 7;
 export const ENOMEM = 12;
 export const EBUSY = 16;
 export const ENODEV = 19;
@@ -69,6 +71,7 @@ export const GOPS_GRAPH = 1;
 export const GOPS_PROFILE = 2;
 export const GOPS_WASM = 3;
 export const GOPS_HOST = 4;
+export const GOPS_FPROBE = 5; // the one user that serves all probes with an exit handler; nobody else registers it
 
 // ---------------------------------------------------------------------------------------------------------------
 // Sites: one record per patchable function entry, dense ids
@@ -110,6 +113,7 @@ export const TASK_LOCK_COUNT = 5;
 export const LOCK_BASE = 0; // u32 base of the frame that is entered or left
 export const LOCK_SERIAL = LOCK_BASE + 4; // u32 number of this holder; nobody else ever has it
 export const LOCK_INDEX = LOCK_SERIAL + 4; // u32 user whose entry handler runs; LOCK_INDEX_NONE when none does
+export const LOCK_SHARED = LOCK_INDEX + 3; // u8 nonzero while a handler of the exclusive group runs
 export const LOCK_SHIFT = 4;
 export const LOCK_SIZE = 1 << LOCK_SHIFT;
 export const LOCK_INDEX_NONE = FGRAPH_ARRAY_SIZE;
@@ -139,7 +143,14 @@ export const STEP_STATS = STEP_HEADER + 4; // u32 statistics table of a profile 
 export const STEP_SHIFT = 4;
 export const STEP_SIZE = 1 << STEP_SHIFT;
 
-export const TASK_SIZE = TASK_STEPS + FGRAPH_ARRAY_SIZE * STEP_SIZE;
+// What the host's handler of an fprobe is called with, besides what every handler is.
+export const TASK_FPROBE = TASK_STEPS + FGRAPH_ARRAY_SIZE * STEP_SIZE;
+export const FPROBE_CALL_RET = 0; // u64 ret_ip
+export const FPROBE_CALL_DATA = FPROBE_CALL_RET + 8; // u32 address of the entry data, 0 = none
+export const FPROBE_CALL_PRIVATE = FPROBE_CALL_DATA + 4; // u32
+export const FPROBE_CALL_SIZE = 16;
+
+export const TASK_SIZE = TASK_FPROBE + FPROBE_CALL_SIZE;
 
 // Groups of TASK_RECURSION and the contexts inside each (spec/fgraph.md §9).
 export const RECURSION_CALLBACK = 0;
@@ -277,3 +288,132 @@ export const STAT_COUNT = 0; // u64 calls that ended, by return or unwound
 export const STAT_TOTAL = STAT_COUNT + 8; // u64 clock units between entry and exit
 export const STAT_SELF = STAT_TOTAL + 8; // u64 the same without the recorded calls below it
 export const STAT_MAX = STAT_SELF + 8; // u64 longest single call
+
+// ---------------------------------------------------------------------------------------------------------------
+// fprobes (spec/fprobe.md). A probe is a slot; the table of slots moves when it grows, what hangs on a slot does not.
+
+export const SITE_LOCATION = SITE_SIZE - 4; // u32 location record of the site, 0 = no probe watches it
+
+export const ABI_FPROBE = 3072;
+export const ABI_FPROBES = ABI_FPROBE; // u32 address of the slots
+export const ABI_FPROBE_COUNT = ABI_FPROBES + 4; // u32 slots that were ever used
+export const ABI_FPROBE_CAPACITY = ABI_FPROBE_COUNT + 4; // u32
+export const ABI_FPROBE_FREE = ABI_FPROBE_CAPACITY + 4; // u32 first free slot plus 1, linked through FPROBE_NEXT
+export const ABI_FPROBE_EXITS = ABI_FPROBE_FREE + 4; // u32 live nodes of probes with an exit handler
+export const ABI_FPROBE_PLAINS = ABI_FPROBE_EXITS + 4; // u32 live nodes of the others
+export const ABI_FPROBE_GRAPH = ABI_FPROBE_PLAINS + 4; // u32 bit of the graph user that serves exit probes, 0 = stopped
+export const ABI_FPROBE_RETIRED = ABI_FPROBE_GRAPH + 4; // u32 newest node array that a callback may still walk
+export const ABI_FPROBE_REQUEST = ABI_FPROBE_RETIRED + 4; // u32 the request that `fprobe_register` reads, 0 = none
+export const ABI_FPROBE_REQUEST_ROOM = ABI_FPROBE_REQUEST + 4; // u32 site ids that fit into it
+export const ABI_LOCATIONS = ABI_FPROBE_REQUEST_ROOM + 4; // u32 buckets of the location table
+export const ABI_LOCATION_BITS = ABI_LOCATIONS + 4; // u32 log2 of their number
+export const ABI_LOCATION_COUNT = ABI_LOCATION_BITS + 4; // u32 locations in the table
+
+export const FPROBE_SHIFT = 7;
+export const FPROBE_SIZE = 1 << FPROBE_SHIFT;
+export const FPROBE_FLAGS = 0; // u32 FPROBE_FL_*
+export const FPROBE_GENERATION = FPROBE_FLAGS + 4; // u32 counts the registrations that this slot has had
+export const FPROBE_WORDS = FPROBE_GENERATION + 4; // u32 entry data in words
+export const FPROBE_KIND = FPROBE_WORDS + 4; // u32 FPROBE_KIND_*
+export const FPROBE_ENTRY = FPROBE_KIND + 4; // u32 entry handler: index in the engine's table, or the host's id; 0 = none
+export const FPROBE_EXIT = FPROBE_ENTRY + 4; // u32 the same for the exit handler. Built-in kinds: 1 = runs there
+export const FPROBE_NODES = FPROBE_EXIT + 4; // u32 node array; 0 = not registered
+export const FPROBE_NODE_COUNT = FPROBE_NODES + 4; // u32
+export const FPROBE_PRIVATE = FPROBE_NODE_COUNT + 4; // u32 whatever the client wants handed to its handlers
+export const FPROBE_ROWS = FPROBE_PRIVATE + 4; // u32 what a built-in kind keeps, one row per node; 0 = nothing
+export const FPROBE_ROW_SIZE = FPROBE_ROWS + 4; // u32 bytes
+export const FPROBE_SOURCE = FPROBE_ROW_SIZE + 4; // u32 FPROBE_SOURCE_* of a built-in kind
+export const FPROBE_NMISSED = FPROBE_SOURCE + 4; // u64 handlers that should have run (spec/fprobe.md §13)
+export const FPROBE_HITS = FPROBE_NMISSED + 8; // u64 activations that the probe took part in
+export const FPROBE_RECURSION = FPROBE_HITS + 8; // u32 callbacks that the recursion lock refused
+export const FPROBE_OVERRUN = FPROBE_RECURSION + 4; // u32 activations that had no room on the shadow stack
+export const FPROBE_CELLS = FPROBE_OVERRUN + 4; // u32 buckets or values of a built-in kind
+export const FPROBE_INDEX = FPROBE_CELLS + 4; // u32 argument that a built-in kind looks at
+export const FPROBE_MIN = FPROBE_INDEX + 4; // i64 lower end of the first bucket of FPROBE_KIND_LINEAR
+export const FPROBE_STEP = FPROBE_MIN + 8; // u64 width of a bucket
+export const FPROBE_NEXT = FPROBE_STEP + 8; // u32 next free slot plus 1, of a free slot
+export const FPROBE_END = FPROBE_NEXT + 4; // the rest of the record is reserved
+
+export const FPROBE_FL_DISABLED = 1;
+export const FPROBE_FL_KPROBE_SHARED = 2;
+/// Ours: when the entry handler of a KPROBE_SHARED probe is skipped its exit handler runs all the same, as in the kernel.
+export const FPROBE_FL_SHARED_EXIT = 4;
+export const FPROBE_FL_ALL = FPROBE_FL_DISABLED | FPROBE_FL_KPROBE_SHARED | FPROBE_FL_SHARED_EXIT;
+
+export const FPROBE_KIND_NONE = 0; // no handler at all
+export const FPROBE_KIND_WASM = 1; // functions (private, entry_ip, ret_ip, fregs, data) → i32 in the engine's table
+export const FPROBE_KIND_HOST = 2; // the import `call`
+export const FPROBE_KIND_COUNT = 3;
+export const FPROBE_KIND_LOG2 = 4;
+export const FPROBE_KIND_LINEAR = 5;
+export const FPROBE_KIND_FIRST = 6;
+export const FPROBE_KIND_LAST = 7;
+
+// What the built-in kinds look at. The low bits say what, FPROBE_SOURCE_SIGNED32 how an argument or result is read.
+export const FPROBE_SOURCE_HIT = 0;
+export const FPROBE_SOURCE_ARGUMENT = 1;
+export const FPROBE_SOURCE_RESULT = 2;
+export const FPROBE_SOURCE_LATENCY = 3;
+export const FPROBE_SOURCE_MASK = 15;
+export const FPROBE_SOURCE_SIGNED32 = 16;
+
+/// Words of entry data that a probe may ask for.
+export const MAX_FPROBE_DATA_SIZE_WORD = 15;
+
+// A record on the shadow stack: one header word, then the data words (spec/fprobe.md §8.1).
+//
+//   63..60 data size in words    59..28 generation    27..0 slot + 1
+export const FPROBE_HEADER_WORDS = 1;
+export const FPROBE_HEADER_SLOT_BITS = 28;
+export const FPROBE_HEADER_SLOT_MASK = (1 << FPROBE_HEADER_SLOT_BITS) - 1;
+export const FPROBE_HEADER_SIZE_SHIFT = FPROBE_HEADER_SLOT_BITS + 32;
+
+// A node: one (probe, location) pair, in the array of its probe, in two lists at once.
+export const NODE_OWNER = 0; // u32 slot plus 1; 0 = not inserted, or removed
+export const NODE_SITE = NODE_OWNER + 4; // u32
+export const NODE_NEXT = NODE_SITE + 4; // u32 next older node of the same type there. Stays when the node is removed
+export const NODE_LINK = NODE_NEXT + 4; // u32 address of the word that points here
+export const NODE_SHIFT = 4;
+export const NODE_SIZE = 1 << NODE_SHIFT;
+
+// A location: a site that probes watch.
+export const LOCATION_IP = 0; // u64 key of the location table
+export const LOCATION_SITE = LOCATION_IP + 8; // u32
+export const LOCATION_EXITS = LOCATION_SITE + 4; // u32 newest node of a probe with an exit handler
+export const LOCATION_PLAINS = LOCATION_EXITS + 4; // u32 newest node of a probe without one
+export const LOCATION_WORDS = LOCATION_PLAINS + 4; // u32 words that all records of an activation take
+export const LOCATION_NEXT = LOCATION_WORDS + 4; // u32 next location in its bucket
+export const LOCATION_LINK = LOCATION_NEXT + 4; // u32 address of the word that points here
+export const LOCATION_SIZE = 32;
+export const LOCATION_BITS_MIN = 6;
+
+// The region that a probe's nodes stand in: a header, the nodes, and the rows of a built-in kind. When the probe goes the
+// region waits until no callback runs.
+export const NODES_NEXT = 0; // u32 next older region that waits
+export const NODES_BYTES = NODES_NEXT + 4; // u32
+export const NODES_HEADER_SIZE = 16;
+
+// What `fprobe_register` is asked for.
+export const REQUEST_KIND = 0; // u32
+export const REQUEST_ENTRY = REQUEST_KIND + 4; // u32
+export const REQUEST_EXIT = REQUEST_ENTRY + 4; // u32
+export const REQUEST_DATA_SIZE = REQUEST_EXIT + 4; // u32 bytes of entry data
+export const REQUEST_FLAGS = REQUEST_DATA_SIZE + 4; // u32
+export const REQUEST_PRIVATE = REQUEST_FLAGS + 4; // u32
+export const REQUEST_SOURCE = REQUEST_PRIVATE + 4; // u32
+export const REQUEST_INDEX = REQUEST_SOURCE + 4; // u32
+export const REQUEST_CELLS = REQUEST_INDEX + 4; // u32
+export const REQUEST_RESERVED = REQUEST_CELLS + 4; // u32
+export const REQUEST_MIN = REQUEST_RESERVED + 4; // i64
+export const REQUEST_STEP = REQUEST_MIN + 8; // u64
+export const REQUEST_SITES = REQUEST_STEP + 8; // u32[count] site ids
+
+// A row of a built-in kind: how many values there were, their sum, and the cells: buckets that count, or the values.
+export const ROW_COUNT = 0; // u64
+export const ROW_SUM = ROW_COUNT + 8; // i64, modulo 2^64
+export const ROW_CELLS = ROW_SUM + 8; // u64[cells]
+/// Buckets of FPROBE_KIND_LOG2: below 0, 0, then 2^k up to 2^(k+1) for k = 0 … 63.
+export const LOG2_BUCKETS = 66;
+/// FPROBE_KIND_LINEAR has one bucket more at either end, for what lies outside.
+export const LINEAR_OUTER = 2;
+export const FPROBE_CELLS_MAX = 1024;

@@ -9,7 +9,7 @@
 //   TASK_LOCKS       lock[5]: | base | serial | user whose entry handler runs | 0 |
 
 import {
-  ABI_SERIAL, CONTEXT_TRANSITION, LOCK_BASE, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHIFT, RECURSION_CALLBACK,
+  ABI_SERIAL, CONTEXT_TRANSITION, LOCK_BASE, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK,
   RECURSION_CALLBACK_MASK, TASK_CONTEXT, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
 } from './layout';
 
@@ -66,6 +66,15 @@ export function recursion_break(task: u32, base: u32): void {
     const lock = lock_address(task, bit);
     if (recursion_held(task) >> bit & 1 && load<u32>(lock, LOCK_BASE) >= base) recursion_unlock(task, lock);
   }
+}
+
+/// Whether a handler of the exclusive group runs on `task` (spec/fprobe.md §12). The mark is in the lock, so that it goes with
+/// its holder however that ends.
+export function lock_shared(task: u32): bool {
+  for (let bit: u32 = 0; bit < <u32>TASK_LOCK_COUNT; bit++) {
+    if (load<u32>(task, TASK_RECURSION) >> bit & 1 && load<u8>(lock_address(task, bit), LOCK_SHARED)) return true;
+  }
+  return false;
 }
 
 /// Whether the frame at `base` is being entered or left right now.

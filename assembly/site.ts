@@ -3,9 +3,9 @@
 //
 //   site s   | ip u64 | flags u32 | users u32 | reserved 16 |        at ABI_SITES + s * 32, while s < ABI_SITE_COUNT
 
-import { gops_registered, stats_resize } from './gops';
+import { gops_kind, gops_registered, stats_resize } from './gops';
 import {
-  ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, RECORD_SITE_MAX, SITE_IP, SITE_SHIFT,
+  ABI_FPROBE_GRAPH, ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, GOPS_FPROBE, RECORD_SITE_MAX, SITE_IP, SITE_SHIFT,
   SITE_SIZE, SITE_USERS,
 } from './layout';
 import { region_alloc, region_free } from './region';
@@ -58,19 +58,26 @@ export function site_set_ip(site: u32, low: u32, high: u32): i32 {
   return 0;
 }
 
-/// Sets the users that want a site. 0 or -EINVAL: no such site, or a bit of nobody.
+/// Sets the users that want a site; the one of the fprobes stays what it is. 0 or -EINVAL: no such site, or a bit of nobody.
 export function site_set_users(site: u32, users: u32): i32 {
-  if (!site_exists(site) || users & ~load<u32>(0, ABI_GOPS_MASK)) return -EINVAL;
-  store<u32>(site_address(site), users, SITE_USERS);
+  const fprobe = load<u32>(0, ABI_FPROBE_GRAPH);
+  if (!site_exists(site) || users & ~(load<u32>(0, ABI_GOPS_MASK) & ~fprobe)) return -EINVAL;
+  const record = site_address(site);
+  store<u32>(record, users | load<u32>(record, SITE_USERS) & fprobe, SITE_USERS);
   return 0;
+}
+
+/// Sets or clears bits of the users that want a site, which exists.
+export function site_mark(site: u32, users: u32, on: bool): void {
+  const record = site_address(site);
+  const had = load<u32>(record, SITE_USERS);
+  store<u32>(record, on ? had | users : had & ~users, SITE_USERS);
 }
 
 /// Says whether user `index` wants a site. 0 or -EINVAL: no such site or user.
 export function site_want(site: u32, index: u32, on: u32): i32 {
-  if (!site_exists(site) || !gops_registered(index)) return -EINVAL;
-  const record = site_address(site);
-  const users = load<u32>(record, SITE_USERS);
-  store<u32>(record, on ? users | 1 << index : users & ~(1 << index), SITE_USERS);
+  if (!site_exists(site) || !gops_registered(index) || gops_kind(index) == GOPS_FPROBE) return -EINVAL;
+  site_mark(site, 1 << index, on != 0);
   return 0;
 }
 

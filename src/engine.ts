@@ -38,6 +38,16 @@ export interface EngineExports extends WebAssembly.Exports {
   graph_set_ring(index: number, task: number, ring: number): number;
   stats_clear(index: number): number;
 
+  fprobe_request(count: number): number;
+  fprobe_register(count: number): bigint;
+  fprobe_unregister(handle: bigint): number;
+  fprobe_unload(first: number, count: number): number;
+  fprobe_enable(handle: bigint, on: number): number;
+  fprobe_record(handle: bigint): number;
+  fprobe_clear(handle: bigint): number;
+  fprobe_site(low: number, high: number): number;
+  fprobe_drain(): number;
+
   reserve(index: number, bytes: number): number;
   retrieve(index: number): number;
   retrieve_size(index: number): number;
@@ -99,6 +109,8 @@ export class EngineError extends Error {
 }
 
 const CODES = new Map([
+  [layout.ENOENT, 'ENOENT'],
+  [layout.E2BIG, 'E2BIG'],
   [layout.ENOMEM, 'ENOMEM'],
   [layout.EBUSY, 'EBUSY'],
   [layout.ENODEV, 'ENODEV'],

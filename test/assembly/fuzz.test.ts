@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
+import { checkFprobes, regions as fprobeRegions, records, request } from './fprobe.ts';
 import { readRing } from './records.ts';
 
 const STEPS = 60_000;
@@ -15,7 +16,7 @@ const WORD = layout.WORD_SIZE;
 class Thrown extends Error {}
 
 /// What the steps came to, so that a test that no longer tests much is noticed.
-const seen = { entries: 0, unwound: 0, overrun: 0, stray: 0, thrown: 0, users: 0, records: 0 };
+const seen = { entries: 0, unwound: 0, overrun: 0, stray: 0, thrown: 0, users: 0, records: 0, probes: 0 };
 
 function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(`broken: ${what}`);
@@ -80,7 +81,7 @@ function checkUsers({ memory }: Engine): void {
     const index = memory.load32(layout.ABI_LRU + 4 * i) | 0;
     if (index >= 0) free.push(index);
     const kind = memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_KIND);
-    must(kind <= layout.GOPS_HOST && (kind !== 0) === ((mask >>> i) % 2 === 1), `kind of user ${i}`);
+    must(kind <= layout.GOPS_FPROBE && (kind !== 0) === ((mask >>> i) % 2 === 1), `kind of user ${i}`);
   }
   const all = free.reduce((bits, index) => bits | (1 << index), mask);
   must(all === layout.FGRAPH_ARRAY_MASK && free.every((index) => !(mask & (1 << index))), 'free indices');
@@ -113,6 +114,7 @@ function checkHeap(engine: Engine): void {
     const rows = memory.load32(gops + layout.GOPS_STATS_ROWS);
     if (rows > 0) add(memory.load32(gops + layout.GOPS_STATS), rows * layout.STAT_SIZE, 'statistics');
   }
+  for (const [from, bytes] of fprobeRegions(engine)) add(from, bytes, 'fprobes');
   for (let k = 0; k < layout.ABI_FREE_CLASSES; k++) {
     for (const free of list(engine, layout.ABI_FREE + 4 * k, 0)) add(free, 2 ** k, 'free');
   }
@@ -138,7 +140,9 @@ const SKIPPED = new Set(['memory', 'table', 'heap_base', 'kill']);
 
 /// How many arguments an export takes; the numbers of an instance's own functions say so.
 const isLong = (name: string, position: number) =>
-  (name.startsWith('enter_') && position > 0) || ((name === 'leave_value' || name === 'word') && position === 1);
+  (name.startsWith('enter_') && position > 0) ||
+  ((name === 'leave_value' || name === 'word') && position === 1) ||
+  (/^fprobe_(unregister|enable|record|clear)$/.test(name) && position === 0);
 
 async function run(seed: number): Promise<void> {
   const random = new Random(seed);
@@ -188,11 +192,36 @@ async function run(seed: number): Promise<void> {
     }
   };
 
+  /// Handle of a probe, registered most of the time.
+  const probe = (): bigint => {
+    const found = random.pick([0, ...records(engine)]);
+    if (found === 0) return BigInt(random.below(4)) << 28n;
+    const slot = (found - memory.load32(layout.ABI_FPROBES)) / layout.FPROBE_SIZE;
+    return (BigInt(memory.load32(found + layout.FPROBE_GENERATION)) << 28n) | BigInt(slot + 1);
+  };
+
+  /// Writes a request that makes sense, or nearly so. Returns how many sites are in it.
+  const ask = (): number => {
+    const kind = random.below(layout.FPROBE_KIND_LAST + 2);
+    const builtin = kind > layout.FPROBE_KIND_HOST;
+    const sites = Array.from({ length: 1 + random.below(6) }, () => random.below(random.oneIn(9) ? 400 : 8));
+    const [entry, exit, size] = builtin ? [0, 0, 0] : [random.below(3), random.below(3), random.below(130)];
+    const source = random.below(5) | (random.oneIn(2) ? layout.FPROBE_SOURCE_SIGNED32 : 0);
+    const shape = { index: random.below(3), cells: random.below(5), min: random.below(9), step: random.below(4) };
+    return request(engine, { kind, entry, exit, size, flags: random.below(9), source, ...shape }, sites)
+      ? sites.length
+      : 1;
+  };
+
   /// A call that makes sense, for something has to be there that nonsense could break.
   const sensible = (): [name: string, ...values: (number | bigint)[]] => {
     const task = exports.task_current();
     const site = random.below(8);
-    switch (random.below(12)) {
+    switch (random.below(14)) {
+      case 12:
+        return ['fprobe_register', ask()];
+      case 13:
+        return random.oneIn(3) ? ['fprobe_enable', probe(), random.below(2)] : ['fprobe_unregister', probe()];
       case 0:
         return ['site_want', site, random.below(8), 1];
       case 1: {
@@ -244,6 +273,7 @@ async function run(seed: number): Promise<void> {
     if (name === 'task_create' && (many || Number(values[0]) > 5000)) values[0] = many ? 1 : 64;
     if (name === 'ring_create' && ringsOf(engine).length > 6) values[0] = 3;
     if (name === 'ring_create' && Number(values[0]) > 64) values[0] = 4;
+    if (name === 'fprobe_request' && Number(values[0]) > 5000) values[0] = 300;
     if (name === 'site_add') values[0] = memory.load32(layout.ABI_SITE_COUNT) > 2000 ? -1 : random.below(300);
     history.push(`${' '.repeat(nested)}${name} ${values.join(' ')}`);
     if (history.length > 40) history.shift();
@@ -258,6 +288,7 @@ async function run(seed: number): Promise<void> {
     engine.addSites(8);
     for (let i = 0; i < STEPS_PER_ENGINE; i++) {
       step();
+      if (i % 8 === 0) checkFprobes(engine);
       if (i % 100 === 0) checkHeap(engine);
       if (i % 500 === 0)
         for (const ring of ringsOf(engine))
@@ -273,6 +304,7 @@ async function run(seed: number): Promise<void> {
       const counts = memory.counts(task);
       for (const key of ['unwound', 'overrun', 'stray'] as const) seen[key] += counts[key];
     }
+    seen.probes += Array.from(records(engine)).length;
     for (let i = 0; i < 16; i++)
       seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
   } catch (error) {

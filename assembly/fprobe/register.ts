@@ -1,0 +1,253 @@
+// Registering and unregistering probes (spec/fprobe.md §3 to §7, §10), and with that the two shared clients of function
+// entries: the graph user that serves probes with an exit handler and the plain ops that serve the others.
+//
+// Invariants, at the end of every function here:
+//   - a site is wanted by the graph user if and only if its location has a node of an exit probe, by the plain ops if and
+//     only if it has a node of another
+//   - each of the two clients is registered if and only if there is such a node anywhere; the last nodes go after it
+//   - a registration that fails leaves everything as it was
+//
+// Whatever can fail comes first: nodes, locations, the client. Then the nodes go in, and nothing can fail any more.
+
+import { gops_add, gops_remove } from '../gops';
+import {
+  ABI_DEAD, ABI_FPROBE_COUNT, ABI_FPROBE_EXITS, ABI_FPROBE_GRAPH, ABI_FPROBE_PLAINS, ABI_FPROBE_REQUEST,
+  ABI_FPROBE_REQUEST_ROOM, E2BIG, EINVAL, ENODEV, ENOENT, ENOMEM, FPROBE_CELLS, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS,
+  FPROBE_FL_ALL, FPROBE_FL_DISABLED, FPROBE_GENERATION, FPROBE_INDEX, FPROBE_KIND, FPROBE_KIND_HOST, FPROBE_KIND_LAST,
+  FPROBE_KIND_NONE, FPROBE_MIN, FPROBE_NODES, FPROBE_NODE_COUNT, FPROBE_PRIVATE, FPROBE_ROWS, FPROBE_ROW_SIZE,
+  FPROBE_SHIFT, FPROBE_SOURCE, FPROBE_STEP, FPROBE_WORDS, GOPS_FPROBE, LOCATION_EXITS, LOCATION_PLAINS,
+  MAX_FPROBE_DATA_SIZE_WORD, NODE_NEXT, NODE_OWNER, NODE_SHIFT, NODE_SITE, NODE_SIZE, REQUEST_CELLS, REQUEST_DATA_SIZE,
+  REQUEST_ENTRY, REQUEST_EXIT, REQUEST_FLAGS, REQUEST_INDEX, REQUEST_KIND, REQUEST_MIN, REQUEST_PRIVATE, REQUEST_SITES,
+  REQUEST_SOURCE, REQUEST_STEP, WORD_SIZE,
+} from '../layout';
+import { region_alloc, region_free } from '../region';
+import { site_exists, site_mark } from '../site';
+import { startPlain, stopPlain, wantPlain } from './plain';
+import { sync } from '../task';
+import { builtin_data_words, builtin_is_exit, builtin_row_size, builtin_valid } from './builtin';
+import { location_make, location_of, location_settle } from './location';
+import { node_insert, node_remove, node_site, nodes_alloc, nodes_retire } from './node';
+import { fprobe_address, fprobe_find, makeHandle, slot_give, slot_take } from './probe';
+
+// ---- the request
+
+/// Where the next registration is written to: a request with room for `count` site ids, zeroed. 0: no memory, or no sites.
+/// One at a time; `fprobe_register` takes it back.
+export function fprobe_request(count: u32): u32 {
+  dropRequest();
+  const bytes = REQUEST_SITES + (<u64>count << 2);
+  if (!count || bytes > <u64>i32.MAX_VALUE) return 0;
+  const request = region_alloc(<u32>bytes);
+  store<u32>(0, request, ABI_FPROBE_REQUEST);
+  store<u32>(0, request ? count : 0, ABI_FPROBE_REQUEST_ROOM);
+  return request;
+}
+
+function dropRequest(): void {
+  const request = load<u32>(0, ABI_FPROBE_REQUEST);
+  if (!request) return;
+  region_free(request, REQUEST_SITES + (load<u32>(0, ABI_FPROBE_REQUEST_ROOM) << 2));
+  store<u32>(0, 0, ABI_FPROBE_REQUEST);
+  store<u32>(0, 0, ABI_FPROBE_REQUEST_ROOM);
+}
+
+// ---- the two clients
+
+/// Live nodes that a client serves.
+function nodesOf(isExit: bool): u32 {
+  return load<u32>(isExit ? ABI_FPROBE_EXITS : ABI_FPROBE_PLAINS);
+}
+
+function startClient(isExit: bool): i32 {
+  if (!isExit) return startPlain();
+  if (load<u32>(0, ABI_FPROBE_GRAPH)) return 0;
+  const index = gops_add(GOPS_FPROBE, 1, 1, 0);
+  if (index < 0) return index;
+  store<u32>(0, 1 << index, ABI_FPROBE_GRAPH);
+  return 0;
+}
+
+function stopClient(isExit: bool): void {
+  if (!isExit) return stopPlain();
+  gops_remove(ctz<u32>(load<u32>(0, ABI_FPROBE_GRAPH)));
+  store<u32>(0, 0, ABI_FPROBE_GRAPH);
+}
+
+/// Whether the client of a type wants a site.
+function want(site: u32, isExit: bool, on: bool): void {
+  if (isExit) site_mark(site, load<u32>(0, ABI_FPROBE_GRAPH), on);
+  else wantPlain(site, on);
+}
+
+// ---- registering
+
+/// Registers the probe that the request describes, for its first `count` sites; a site that is named twice counts once.
+/// Returns the handle, or -EINVAL: no request, no or too many sites, a kind, flag or built-in that there is none of;
+/// -E2BIG: more than 15 words of entry data; -ENOMEM; -ENOENT: no such site; -ENOSPC: 16 graph users already; -ENODEV: the
+/// engine is dead. After an error nothing has changed.
+export function fprobe_register(count: u32): i64 {
+  const request = load<u32>(0, ABI_FPROBE_REQUEST);
+  if (!request || !count || count > load<u32>(0, ABI_FPROBE_REQUEST_ROOM)) return -EINVAL;
+  sync();
+  const result = load<u32>(0, ABI_DEAD) ? -ENODEV : register(request, count);
+  dropRequest();
+  return result;
+}
+
+function register(request: u32, count: u32): i64 {
+  const kind = load<u32>(request, REQUEST_KIND);
+  const flags = load<u32>(request, REQUEST_FLAGS);
+  if (kind > <u32>FPROBE_KIND_LAST || flags & ~FPROBE_FL_ALL) return -EINVAL;
+  const isBuiltin = kind > <u32>FPROBE_KIND_HOST;
+  if (isBuiltin && !builtin_valid(request)) return -EINVAL;
+  const bytes = load<u32>(request, REQUEST_DATA_SIZE);
+  if (bytes > <u32>MAX_FPROBE_DATA_SIZE_WORD * WORD_SIZE) return -E2BIG;
+  const isExit = isBuiltin
+    ? builtin_is_exit(request)
+    : kind != FPROBE_KIND_NONE && load<u32>(request, REQUEST_EXIT) != 0;
+  const words = isBuiltin ? builtin_data_words(request) : (bytes + WORD_SIZE - 1) / WORD_SIZE;
+
+  const rowSize = isBuiltin ? builtin_row_size(request) : 0;
+  const nodes = nodes_alloc(count, rowSize);
+  if (!nodes) return -ENOMEM;
+  const sites = request + REQUEST_SITES;
+  for (let i: u32 = 0; i < count; i++) {
+    if (site_exists(load<u32>(sites + (i << 2)))) continue;
+    nodes_retire(nodes);
+    return -ENOENT;
+  }
+  const slot = slot_take();
+  if (slot < 0) {
+    nodes_retire(nodes);
+    return slot;
+  }
+  let error = startClient(isExit);
+  if (!error) {
+    let made: u32 = 0;
+    while (made < count && location_make(load<u32>(sites + (made << 2)))) made++;
+    if (made < count) {
+      error = -ENOMEM;
+      for (let i: u32 = 0; i < made; i++) settle(load<u32>(sites + (i << 2)));
+      if (!nodesOf(isExit)) stopClient(isExit);
+    }
+  }
+  if (error) {
+    slot_give(slot);
+    nodes_retire(nodes);
+    return error;
+  }
+
+  const probe = fprobe_address(slot);
+  store<u32>(probe, flags, FPROBE_FLAGS);
+  store<u32>(probe, words, FPROBE_WORDS);
+  store<u32>(probe, kind, FPROBE_KIND);
+  store<u32>(probe, isBuiltin ? (isExit ? 0 : 1) : load<u32>(request, REQUEST_ENTRY), FPROBE_ENTRY);
+  store<u32>(probe, isExit ? (isBuiltin ? 1 : load<u32>(request, REQUEST_EXIT)) : 0, FPROBE_EXIT);
+  store<u32>(probe, nodes, FPROBE_NODES);
+  store<u32>(probe, count, FPROBE_NODE_COUNT);
+  store<u32>(probe, load<u32>(request, REQUEST_PRIVATE), FPROBE_PRIVATE);
+  store<u32>(probe, rowSize ? nodes + count * NODE_SIZE : 0, FPROBE_ROWS);
+  store<u32>(probe, rowSize, FPROBE_ROW_SIZE);
+  store<u32>(probe, load<u32>(request, REQUEST_SOURCE), FPROBE_SOURCE);
+  store<u32>(probe, load<u32>(request, REQUEST_CELLS), FPROBE_CELLS);
+  store<u32>(probe, load<u32>(request, REQUEST_INDEX), FPROBE_INDEX);
+  store<u64>(probe, load<u64>(request, REQUEST_MIN), FPROBE_MIN);
+  store<u64>(probe, load<u64>(request, REQUEST_STEP), FPROBE_STEP);
+  const owner: u32 = slot + 1;
+  for (let i: u32 = 0; i < count; i++) {
+    const node = nodes + (i << NODE_SHIFT);
+    const site = load<u32>(sites + (i << 2));
+    store<u32>(node, site, NODE_SITE);
+    if (node_insert(node, location_of(site), owner, isExit, words)) want(site, isExit, true);
+  }
+  return makeHandle(slot, load<u32>(probe, FPROBE_GENERATION));
+}
+
+// ---- unregistering
+
+/// After nodes went: the client forgets the site, and the site its location, if nobody is left.
+function settle(site: u32): void {
+  const location = location_of(site);
+  if (location) location_settle(location);
+}
+
+function removeNode(node: u32, isExit: bool, words: u32): void {
+  const site = node_site(node);
+  const location = location_of(site);
+  node_remove(node, location, isExit, words);
+  // Stopped first: a running client with an empty filter would hook every function in the kernel (§7, I2).
+  if (!nodesOf(isExit)) stopClient(isExit);
+  else if (!load<u32>(location + (isExit ? LOCATION_EXITS : LOCATION_PLAINS))) want(site, isExit, false);
+  location_settle(location);
+}
+
+/// Unregisters a probe, at once, also from inside a handler, its own included: no handler of it is called any more, no
+/// activation under way knows it. Its memory is freed when no callback runs. 0, or -EINVAL: no such probe.
+export function fprobe_unregister(handle: i64): i32 {
+  const probe = fprobe_find(handle);
+  if (!probe) return -EINVAL;
+  sync();
+  const isExit = load<u32>(probe, FPROBE_EXIT) != 0;
+  const words = load<u32>(probe, FPROBE_WORDS);
+  const nodes = load<u32>(probe, FPROBE_NODES);
+  const end = nodes + (load<u32>(probe, FPROBE_NODE_COUNT) << NODE_SHIFT);
+  for (let node = nodes; node < end; node += NODE_SIZE) {
+    if (load<u32>(node, NODE_OWNER)) removeNode(node, isExit, words);
+  }
+  store<u32>(probe, load<u32>(probe, FPROBE_GENERATION) + 1, FPROBE_GENERATION);
+  slot_give(probe - fprobe_address(0) >> FPROBE_SHIFT);
+  nodes_retire(nodes);
+  return 0;
+}
+
+/// The `count` sites from `first` on go away: no probe watches them any more, and none will by itself if they come back.
+/// The probes stay registered. Returns how many nodes were removed.
+export function fprobe_unload(first: u32, count: u32): u32 {
+  sync();
+  let removed: u32 = 0;
+  for (let site = first; site < first + count && site_exists(site); site++) {
+    const location = location_of(site);
+    if (!location) continue;
+    const plain = load<u32>(location, LOCATION_PLAINS); // the location goes with its last node
+    removed += removeAll(load<u32>(location, LOCATION_EXITS), true);
+    removed += removeAll(plain, false);
+  }
+  return removed;
+}
+
+function removeAll(node: u32, isExit: bool): u32 {
+  let removed: u32 = 0;
+  while (node) {
+    const next = load<u32>(node, NODE_NEXT);
+    removeNode(node, isExit, load<u32>(fprobe_address(load<u32>(node, NODE_OWNER) - 1), FPROBE_WORDS));
+    removed++;
+    node = next;
+  }
+  return removed;
+}
+
+// ---- what a client may ask and say
+
+/// Disables (`on` is 0) or enables a probe: one store, which counts from the next callback on. Sites stay as they are.
+/// 0 or -EINVAL.
+export function fprobe_enable(handle: i64, on: u32): i32 {
+  const probe = fprobe_find(handle);
+  if (!probe) return -EINVAL;
+  const flags = load<u32>(probe, FPROBE_FLAGS);
+  store<u32>(probe, on ? flags & ~FPROBE_FL_DISABLED : flags | FPROBE_FL_DISABLED, FPROBE_FLAGS);
+  return 0;
+}
+
+/// Address of a probe's record, until the next probe is registered; 0 = not registered.
+export function fprobe_record(handle: i64): u32 {
+  return fprobe_find(handle);
+}
+
+/// Zeroes what a built-in kind keeps. 0, or -EINVAL: not registered, or it keeps nothing.
+export function fprobe_clear(handle: i64): i32 {
+  const probe = fprobe_find(handle);
+  if (!probe || !load<u32>(probe, FPROBE_ROWS)) return -EINVAL;
+  const bytes = load<u32>(probe, FPROBE_NODE_COUNT) * load<u32>(probe, FPROBE_ROW_SIZE);
+  memory.fill(load<u32>(probe, FPROBE_ROWS), 0, bytes);
+  return 0;
+}

@@ -1,0 +1,165 @@
+// What the tests of the engine's probes share: registering one, and the invariants of spec/fprobe.md §7 over all tables.
+
+import * as layout from '../../assembly/layout.ts';
+import type { Engine } from '../../src/engine.ts';
+
+export interface RawProbe {
+  kind?: number;
+  entry?: number;
+  exit?: number;
+  /// Bytes of entry data.
+  size?: number;
+  flags?: number;
+  private?: number;
+  source?: number;
+  index?: number;
+  cells?: number;
+  min?: number;
+  step?: number;
+}
+
+/// Fills the engine's request for `sites`. False: there was no memory for it.
+export function request(engine: Engine, probe: RawProbe, sites: readonly number[]): boolean {
+  const { exports, memory } = engine;
+  const at = exports.fprobe_request(sites.length);
+  if (at === 0) return false;
+  memory.store32(at + layout.REQUEST_KIND, probe.kind ?? layout.FPROBE_KIND_HOST);
+  memory.store32(at + layout.REQUEST_ENTRY, probe.entry ?? 0);
+  memory.store32(at + layout.REQUEST_EXIT, probe.exit ?? 0);
+  memory.store32(at + layout.REQUEST_DATA_SIZE, probe.size ?? 0);
+  memory.store32(at + layout.REQUEST_FLAGS, probe.flags ?? 0);
+  memory.store32(at + layout.REQUEST_PRIVATE, probe.private ?? 0);
+  memory.store32(at + layout.REQUEST_SOURCE, probe.source ?? 0);
+  memory.store32(at + layout.REQUEST_INDEX, probe.index ?? 0);
+  memory.store32(at + layout.REQUEST_CELLS, probe.cells ?? 0);
+  memory.store64(at + layout.REQUEST_MIN, probe.min ?? 0);
+  memory.store64(at + layout.REQUEST_STEP, probe.step ?? 0);
+  memory.u32.set(sites, (at + layout.REQUEST_SITES) >>> 2);
+  return true;
+}
+
+/// The handle, or a negative error.
+export function register(engine: Engine, probe: RawProbe, sites: readonly number[]): bigint {
+  request(engine, probe, sites);
+  return engine.exports.fprobe_register(sites.length);
+}
+
+/// A counter of a registered probe, by its offset.
+export const counter = (engine: Engine, handle: bigint, at: number): number =>
+  engine.memory.load32(engine.exports.fprobe_record(handle) + at);
+
+function must(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`broken: ${what}`);
+}
+
+interface Node {
+  readonly isExit: boolean;
+  readonly words: number;
+  readonly site: number;
+}
+
+/// Records of the probes that are registered.
+export function* records({ memory }: Engine): Generator<number> {
+  for (let slot = 0; slot < memory.load32(layout.ABI_FPROBE_COUNT); slot++) {
+    const probe = memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE;
+    if (memory.load32(probe + layout.FPROBE_NODES) !== 0) yield probe;
+  }
+}
+
+/// Checks every probe, node, location, bucket, counter, and what the sites say. Returns the number of live nodes.
+export function checkFprobes(engine: Engine): number {
+  const { memory } = engine;
+  const nodes = new Map<number, Node>();
+  for (const probe of records(engine)) {
+    const owner = (probe - memory.load32(layout.ABI_FPROBES)) / layout.FPROBE_SIZE + 1;
+    const first = memory.load32(probe + layout.FPROBE_NODES);
+    for (let k = 0; k < memory.load32(probe + layout.FPROBE_NODE_COUNT); k++) {
+      const node = first + k * layout.NODE_SIZE;
+      const of = memory.load32(node + layout.NODE_OWNER);
+      must(of === 0 || of === owner, `owner ${of} of a node of probe ${owner}`);
+      if (of === 0) continue;
+      const isExit = memory.load32(probe + layout.FPROBE_EXIT) !== 0;
+      nodes.set(node, {
+        isExit,
+        words: memory.load32(probe + layout.FPROBE_WORDS),
+        site: memory.load32(node + layout.NODE_SITE),
+      });
+    }
+  }
+  const count = (isExit: boolean) => [...nodes.values()].filter((node) => node.isExit === isExit).length;
+  must(memory.load32(layout.ABI_FPROBE_EXITS) === count(true), 'number of exit nodes');
+  must(memory.load32(layout.ABI_FPROBE_PLAINS) === count(false), 'number of plain nodes');
+  const bit = memory.load32(layout.ABI_FPROBE_GRAPH);
+  must((bit !== 0) === count(true) > 0, 'the graph user runs if and only if it has something to watch');
+
+  const inTable = new Set<number>();
+  const table = memory.load32(layout.ABI_LOCATIONS);
+  const buckets = table === 0 ? 0 : 2 ** memory.load32(layout.ABI_LOCATION_BITS);
+  for (let k = 0; k < buckets; k++) {
+    let link = table + 4 * k;
+    for (let at = memory.load32(link); at !== 0; at = memory.load32(link)) {
+      must(memory.load32(at + layout.LOCATION_LINK) === link, 'link of a location');
+      must(!inTable.has(at), 'a location stands in the table once');
+      inTable.add(at);
+      link = at + layout.LOCATION_NEXT;
+    }
+  }
+  must(inTable.size === memory.load32(layout.ABI_LOCATION_COUNT), 'number of locations');
+  must(buckets <= 64 || inTable.size * 4 >= buckets, `${inTable.size} locations in ${buckets} buckets`);
+
+  const users = memory.load32(layout.ABI_SITES);
+  let seen = 0;
+  for (let site = 0; site < memory.siteCount(); site++) {
+    const record = users + site * layout.SITE_SIZE;
+    const location = memory.load32(record + layout.SITE_LOCATION);
+    const wanted = bit !== 0 && (memory.load32(record + layout.SITE_USERS) & bit) !== 0;
+    if (location === 0) {
+      must(!wanted, `site ${site} is wanted by nobody's probe`);
+      continue;
+    }
+    must(inTable.delete(location), 'a location is in the table');
+    must(memory.load32(location + layout.LOCATION_SITE) === site, 'site of a location');
+    let words = 0;
+    for (const list of [layout.LOCATION_EXITS, layout.LOCATION_PLAINS]) {
+      let link = location + list;
+      for (let at = memory.load32(link); at !== 0; at = memory.load32(link)) {
+        const node = nodes.get(at);
+        must(node !== undefined && node.site === site && node.isExit === (list === layout.LOCATION_EXITS), 'a node');
+        must(memory.load32(at + layout.NODE_LINK) === link, 'link of a node');
+        if (node!.isExit) words += layout.FPROBE_HEADER_WORDS + node!.words;
+        link = at + layout.NODE_NEXT;
+        seen++;
+      }
+    }
+    must(words === memory.load32(location + layout.LOCATION_WORDS), `words of site ${site}`);
+    must(wanted === words > 0, `site ${site} is wanted if and only if an exit probe is there`);
+    const plain = memory.load32(location + layout.LOCATION_PLAINS) !== 0;
+    must(words > 0 || plain, `the location of site ${site} has a node`);
+  }
+  must(inTable.size === 0, 'every location belongs to a site');
+  must(seen === nodes.size, `${nodes.size} nodes, ${seen} in lists`);
+  return seen;
+}
+
+/// Regions of the heap that belong to probes: address and size.
+export function* regions({ memory }: Engine): Generator<[address: number, bytes: number]> {
+  const capacity = memory.load32(layout.ABI_FPROBE_CAPACITY);
+  if (capacity > 0) yield [memory.load32(layout.ABI_FPROBES), capacity * layout.FPROBE_SIZE];
+  const request = memory.load32(layout.ABI_FPROBE_REQUEST);
+  const room = memory.load32(layout.ABI_FPROBE_REQUEST_ROOM);
+  if (request !== 0) yield [request, layout.REQUEST_SITES + 4 * room];
+  const table = memory.load32(layout.ABI_LOCATIONS);
+  const buckets = 2 ** memory.load32(layout.ABI_LOCATION_BITS);
+  if (table !== 0) yield [table, 4 * buckets];
+  for (let k = 0; table !== 0 && k < buckets; k++) {
+    let at = memory.load32(table + 4 * k);
+    for (; at !== 0; at = memory.load32(at + layout.LOCATION_NEXT)) yield [at, layout.LOCATION_SIZE];
+  }
+  const array = (region: number): [number, number] => [region, memory.load32(region + layout.NODES_BYTES)];
+  for (let slot = 0; slot < memory.load32(layout.ABI_FPROBE_COUNT); slot++) {
+    const nodes = memory.load32(memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE + layout.FPROBE_NODES);
+    if (nodes !== 0) yield array(nodes - layout.NODES_HEADER_SIZE);
+  }
+  let region = memory.load32(layout.ABI_FPROBE_RETIRED);
+  for (; region !== 0; region = memory.load32(region + layout.NODES_NEXT)) yield array(region);
+}
