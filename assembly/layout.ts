@@ -315,7 +315,7 @@ export const FPROBE_FLAGS = 0; // u32 FPROBE_FL_*
 export const FPROBE_GENERATION = FPROBE_FLAGS + 4; // u32 counts the registrations that this slot has had
 export const FPROBE_WORDS = FPROBE_GENERATION + 4; // u32 entry data in words
 export const FPROBE_KIND = FPROBE_WORDS + 4; // u32 FPROBE_KIND_*
-export const FPROBE_ENTRY = FPROBE_KIND + 4; // u32 entry handler: index in the engine's table, or the host's id; 0 = none
+export const FPROBE_ENTRY = FPROBE_KIND + 4; // u32 entry handler: table index, or the host's id; 0 = none
 export const FPROBE_EXIT = FPROBE_ENTRY + 4; // u32 the same for the exit handler. Built-in kinds: 1 = runs there
 export const FPROBE_NODES = FPROBE_EXIT + 4; // u32 node array; 0 = not registered
 export const FPROBE_NODE_COUNT = FPROBE_NODES + 4; // u32
@@ -336,7 +336,7 @@ export const FPROBE_END = FPROBE_NEXT + 4; // the rest of the record is reserved
 
 export const FPROBE_FL_DISABLED = 1;
 export const FPROBE_FL_KPROBE_SHARED = 2;
-/// Ours: when the entry handler of a KPROBE_SHARED probe is skipped its exit handler runs all the same, as in the kernel.
+/// Ours: the exit handler runs although KPROBE_SHARED skipped the entry handler, as in the kernel.
 export const FPROBE_FL_SHARED_EXIT = 4;
 export const FPROBE_FL_ALL = FPROBE_FL_DISABLED | FPROBE_FL_KPROBE_SHARED | FPROBE_FL_SHARED_EXIT;
 
@@ -387,8 +387,8 @@ export const LOCATION_LINK = LOCATION_NEXT + 4; // u32 address of the word that 
 export const LOCATION_SIZE = 32;
 export const LOCATION_BITS_MIN = 6;
 
-// The region that a probe's nodes stand in: a header, the nodes, and the rows of a built-in kind. When the probe goes the
-// region waits until no callback runs.
+// The region that a probe's nodes stand in: a header, the nodes, and the rows of a built-in kind. When the probe goes
+// the region waits until no callback runs.
 export const NODES_NEXT = 0; // u32 next older region that waits
 export const NODES_BYTES = NODES_NEXT + 4; // u32
 export const NODES_HEADER_SIZE = 16;

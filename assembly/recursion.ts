@@ -9,8 +9,8 @@
 //   TASK_LOCKS       lock[5]: | base | serial | user whose entry handler runs | 0 |
 
 import {
-  ABI_SERIAL, CONTEXT_TRANSITION, LOCK_BASE, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK,
-  RECURSION_CALLBACK_MASK, TASK_CONTEXT, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
+  ABI_SERIAL, CONTEXT_TRANSITION, LOCK_BASE, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT,
+  RECURSION_CALLBACK, RECURSION_CALLBACK_MASK, TASK_CONTEXT, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
 } from './layout';
 
 export function lock_address(task: u32, bit: u32): u32 {
@@ -68,8 +68,8 @@ export function recursion_break(task: u32, base: u32): void {
   }
 }
 
-/// Whether a handler of the exclusive group runs on `task` (spec/fprobe.md §12). The mark is in the lock, so that it goes with
-/// its holder however that ends.
+/// Whether a handler of the exclusive group runs on `task` (spec/fprobe.md §12). The mark is in the lock, so that it
+/// goes with its holder however that ends.
 export function lock_shared(task: u32): bool {
   for (let bit: u32 = 0; bit < <u32>TASK_LOCK_COUNT; bit++) {
     if (load<u32>(task, TASK_RECURSION) >> bit & 1 && load<u8>(lock_address(task, bit), LOCK_SHARED)) return true;

@@ -5,8 +5,8 @@
 
 import { gops_kind, gops_registered, stats_resize } from './gops';
 import {
-  ABI_FPROBE_GRAPH, ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, GOPS_FPROBE, RECORD_SITE_MAX, SITE_IP, SITE_SHIFT,
-  SITE_SIZE, SITE_USERS,
+  ABI_FPROBE_GRAPH, ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, GOPS_FPROBE,
+  RECORD_SITE_MAX, SITE_IP, SITE_SHIFT, SITE_SIZE, SITE_USERS,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { sync } from './task';
@@ -58,7 +58,8 @@ export function site_set_ip(site: u32, low: u32, high: u32): i32 {
   return 0;
 }
 
-/// Sets the users that want a site; the one of the fprobes stays what it is. 0 or -EINVAL: no such site, or a bit of nobody.
+/// Sets the users that want a site; the one of the fprobes stays what it is. 0 or -EINVAL: no such site, or a bit of
+/// nobody.
 export function site_set_users(site: u32, users: u32): i32 {
   const fprobe = load<u32>(0, ABI_FPROBE_GRAPH);
   if (!site_exists(site) || users & ~(load<u32>(0, ABI_GOPS_MASK) & ~fprobe)) return -EINVAL;

@@ -4,8 +4,9 @@
 //
 //   row of a node   | count u64 | sum i64 | cell u64 | cell | ... |
 //
-// The exit has to find the row that belongs to the function. It would have to search the nodes of the location for that of
-// its probe, so the entry leaves the node's address in the probe's entry data, and the time next to it if that is wanted.
+// The exit has to find the row that belongs to the function. It would have to search the nodes of the location for that
+// of its probe, so the entry leaves the node's address in the probe's entry data, and the time next to it if that is
+// wanted.
 
 import { clock_is_mono } from '../clock';
 import {

@@ -1,15 +1,15 @@
 // What runs at entry and exit of a function that probes watch (spec/fprobe.md §9).
 //
-// All exit probes of an activation share one block on the shadow stack, reserved before the first handler runs. A record
-// per probe whose entry handler returned 0, in the order in which they ran, newest registration first:
+// All exit probes of an activation share one block on the shadow stack, reserved before the first handler runs. A
+// record per probe whose entry handler returned 0, in the order in which they ran, newest registration first:
 //
 //   | header | data words | header | header | data words | 0 | not used |
 //
 // A probe that was cancelled leaves no record, and the next one takes its place. If the block does not fit nobody runs.
 //
-// A handler may do anything, also register and unregister probes, this one too. What is read from a probe after a handler
-// ran is therefore read again, or was read before for good reason: a header names the generation that the entry handler
-// was called for.
+// A handler may do anything, also register and unregister probes, this one too. What is read from a probe after a
+// handler ran is therefore read again, or was read before for good reason: a header names the generation that the entry
+// handler was called for.
 
 import { clock_mono } from '../clock';
 import { settle } from '../fgraph';
@@ -171,8 +171,8 @@ export function fprobe_return(
   }
 }
 
-/// The plain ops' callback: the probes without an exit handler. Their entry handler's result is nobody's concern, and they
-/// get no data. `from`: what the stack is put back to after each of them.
+/// The plain ops' callback: the probes without an exit handler. Their entry handler's result is nobody's concern, and
+/// they get no data. `from`: what the stack is put back to after each of them.
 export function fprobe_plain(
   task: u32, lock: u32, serial: u32, site: u32, from: u32, fregs: u32, ip: u64, parent: u64
 ): void {
@@ -203,8 +203,8 @@ function count(node: u32, which: u32): void {
   }
 }
 
-/// An entry of `site` was refused before any probe was asked: FPROBE_RECURSION or FPROBE_OVERRUN, for the exit probes or the
-/// others. Not a miss in the kernel's sense, which never learns of it (§13).
+/// An entry of `site` was refused before any probe was asked: FPROBE_RECURSION or FPROBE_OVERRUN, for the exit probes
+/// or the others. Not a miss in the kernel's sense, which never learns of it (§13).
 export function fprobe_refused(site: u32, isExit: bool, which: u32): void {
   const location = location_of(site);
   if (location) count(load<u32>(location + (isExit ? LOCATION_EXITS : LOCATION_PLAINS)), which);

@@ -1,7 +1,7 @@
-// Locations: the sites that probes watch (spec/fprobe.md §6.2). Two ways lead to one. An instrumented function knows its
-// site, and the site's record points here. Who knows only an address asks the table: chains in buckets that are doubled
-// when there are more locations than buckets and halved when there are less than a quarter, so that what is found is
-// found as fast among 100,000 as alone.
+// Locations: the sites that probes watch (spec/fprobe.md §6.2). Two ways lead to one. An instrumented function knows
+// its site, and the site's record points here. Who knows only an address asks the table: chains in buckets that are
+// doubled when there are more locations than buckets and halved when there are less than a quarter, so that what is
+// found is found as fast among 100,000 as alone.
 //
 //   site s ──SITE_LOCATION──┐
 //                           ▼

@@ -1,13 +1,13 @@
-// Nodes: a probe at a location (spec/fprobe.md §0, §6.2). The nodes of a probe are an array; those of a location are two
-// lists, one of probes with an exit handler and one of the others, newest first.
+// Nodes: a probe at a location (spec/fprobe.md §0, §6.2). The nodes of a probe are an array; those of a location are
+// two lists, one of probes with an exit handler and one of the others, newest first.
 //
 //   probe ──► | bytes | node | node | node | rows of a built-in kind |
 //                        │      └──────────────► next older at its location
 //                        └── owner, site
 //
 // A callback that walks a list calls handlers on its way, and these may remove nodes, the one in hand too. So a removed
-// node loses its owner and keeps its NODE_NEXT: a walker who stands on it finds his way on, over others that were removed
-// before to some that were not, or to the end. Its memory stays until no callback runs.
+// node loses its owner and keeps its NODE_NEXT: a walker who stands on it finds his way on, over others that were
+// removed before to some that were not, or to the end. Its memory stays until no callback runs.
 
 import {
   ABI_FPROBE_EXITS, ABI_FPROBE_PLAINS, ABI_FPROBE_RETIRED, ABI_TASKS, FPROBE_HEADER_WORDS, LOCATION_EXITS,
@@ -76,7 +76,8 @@ export function nodes_retire(nodes: u32): void {
   fprobe_drain();
 }
 
-/// Frees what no callback can reach any more. Returns 0, or 1: something has to wait, since a callback runs on some task.
+/// Frees what no callback can reach any more. Returns 0, or 1: something has to wait, since a callback runs on some
+/// task.
 export function fprobe_drain(): i32 {
   let region = load<u32>(0, ABI_FPROBE_RETIRED);
   if (!region) return 0;

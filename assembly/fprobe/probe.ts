@@ -1,8 +1,9 @@
 // Probes: one slot each, and who is registered (spec/fprobe.md §6.1, §9.3).
 //
-// The kernel keeps the address of a probe on the shadow stack and looks it up at the exit; an address that was used again
-// is taken for the old probe. Here it is a slot and the generation that the slot had: unregistering counts the generation
-// up, so that what was written before is nobody's from then on. A handle that a client holds is that same word.
+// The kernel keeps the address of a probe on the shadow stack and looks it up at the exit; an address that was used
+// again is taken for the old probe. Here it is a slot and the generation that the slot had: unregistering counts the
+// generation up, so that what was written before is nobody's from then on. A handle that a client holds is that same
+// word.
 //
 //   handle   59..28 generation   27..0 slot + 1               header = size in words << 60 | handle
 

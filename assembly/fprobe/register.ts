@@ -2,7 +2,8 @@
 // entries: the graph user that serves probes with an exit handler and the plain ops that serve the others.
 //
 // Invariants, at the end of every function here:
-//   - a site is wanted by the graph user if and only if its location has a node of an exit probe, by the plain ops if and
+//   - a site is wanted by the graph user if and only if its location has a node of an exit probe, by the plain ops if
+// and
 //     only if it has a node of another
 //   - each of the two clients is registered if and only if there is such a node anywhere; the last nodes go after it
 //   - a registration that fails leaves everything as it was
@@ -31,8 +32,8 @@ import { fprobe_address, fprobe_find, makeHandle, slot_give, slot_take } from '.
 
 // ---- the request
 
-/// Where the next registration is written to: a request with room for `count` site ids, zeroed. 0: no memory, or no sites.
-/// One at a time; `fprobe_register` takes it back.
+/// Where the next registration is written to: a request with room for `count` site ids, zeroed. 0: no memory, or no
+/// sites. One at a time; `fprobe_register` takes it back.
 export function fprobe_request(count: u32): u32 {
   dropRequest();
   const bytes = REQUEST_SITES + (<u64>count << 2);
@@ -83,8 +84,8 @@ function want(site: u32, isExit: bool, on: bool): void {
 
 /// Registers the probe that the request describes, for its first `count` sites; a site that is named twice counts once.
 /// Returns the handle, or -EINVAL: no request, no or too many sites, a kind, flag or built-in that there is none of;
-/// -E2BIG: more than 15 words of entry data; -ENOMEM; -ENOENT: no such site; -ENOSPC: 16 graph users already; -ENODEV: the
-/// engine is dead. After an error nothing has changed.
+/// -E2BIG: more than 15 words of entry data; -ENOMEM; -ENOENT: no such site; -ENOSPC: 16 graph users already; -ENODEV:
+/// the engine is dead. After an error nothing has changed.
 export function fprobe_register(count: u32): i64 {
   const request = load<u32>(0, ABI_FPROBE_REQUEST);
   if (!request || !count || count > load<u32>(0, ABI_FPROBE_REQUEST_ROOM)) return -EINVAL;
@@ -200,8 +201,8 @@ export function fprobe_unregister(handle: i64): i32 {
   return 0;
 }
 
-/// The `count` sites from `first` on go away: no probe watches them any more, and none will by itself if they come back.
-/// The probes stay registered. Returns how many nodes were removed.
+/// The `count` sites from `first` on go away: no probe watches them any more, and none will by itself if they come
+/// back. The probes stay registered. Returns how many nodes were removed.
 export function fprobe_unload(first: u32, count: u32): u32 {
   sync();
   let removed: u32 = 0;

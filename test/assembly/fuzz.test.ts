@@ -304,7 +304,10 @@ async function run(seed: number): Promise<void> {
       const counts = memory.counts(task);
       for (const key of ['unwound', 'overrun', 'stray'] as const) seen[key] += counts[key];
     }
-    seen.probes += Array.from(records(engine)).length;
+    for (let slot = 0; slot < memory.load32(layout.ABI_FPROBE_COUNT); slot++) {
+      const record = memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE;
+      seen.probes += memory.load32(record + layout.FPROBE_GENERATION);
+    }
     for (let i = 0; i < 16; i++)
       seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
   } catch (error) {
