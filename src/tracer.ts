@@ -21,6 +21,7 @@ import { checkOptions } from './options.ts';
 import { Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
+import { type AttachOptions, JsFunctions, type JsTarget } from './target/js.ts';
 import {
   compileWasm,
   compileWasmSync,
@@ -97,11 +98,13 @@ export class Tracer {
   readonly #symbols: Symbols;
   readonly #owner: Owner;
   readonly #fgraphHost: FgraphHost;
+  readonly #functions: JsFunctions;
   #targets = 0;
 
   private constructor(engine: Engine, handlers: Handlers) {
     this.#engine = engine;
     this.#users = new Users(engine);
+    this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);
     this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: () => '<...>' };
     this.#fgraphHost = {
@@ -210,6 +213,37 @@ export class Tracer {
     return new Linking(this.#owner, ++this.#targets, prepared, options);
   }
 
+  /// Makes the functions that are properties of `object` traceable: methods, accessors, classes. What the properties hold is
+  /// replaced until `detach`; no code of the program runs for that. Names are those of the properties behind the target's name,
+  /// as in `svc.load` and `svc.size.get`; `filter` and `notrace`, over these names or the part behind the target's, decide what is
+  /// replaced. Throws TypeError for what is no object, for a Proxy and for the exports of a module.
+  attachObject(object: object, options: AttachOptions = {}): JsTarget {
+    checkOptions('attachObject', options, ['name', 'filter', 'notrace', 'prototypes']);
+    const target = this.#functions.attach(++this.#targets, object, options);
+    this.#owner.attach(target);
+    return target;
+  }
+
+  /// For the exports of a module (`import * as`), which cannot be replaced: a copy of them whose functions are traced. What is no
+  /// function reads as the module has it at that time.
+  attachModule<M extends object>(namespace: M, options: AttachOptions = {}): { exports: M; target: JsTarget } {
+    checkOptions('attachModule', options, ['name', 'filter', 'notrace']);
+    const { exports, target } = this.#functions.attachModule(++this.#targets, namespace, options);
+    this.#owner.attach(target);
+    return { exports: exports as M, target };
+  }
+
+  /// A function to call in place of `fn`, which makes those calls traceable; called again, the same one. `name` defaults to the
+  /// function's. Its target is found in `targets`. Throws TypeError for what is no function.
+  wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string): F {
+    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name);
+    if (target) {
+      this.#targets++;
+      this.#owner.attach(target);
+    }
+    return standIn as F;
+  }
+
   /// Throws `NoMatchError` for a glob that matches no function of any target so far, with the names that are nearest to it.
   /// Users do not do this by themselves: what they match may be loaded later.
   checkFilter(pair: FilterPair): void {
@@ -217,9 +251,11 @@ export class Tracer {
     checkFilter(pair, Array.from(this.targets, ({ sites }) => sites).flat());
   }
 
-  /// Closes all gates of a target for good; it runs on, untraced. What was recorded of it stays readable.
+  /// Closes all gates of a target for good; it runs on, untraced, and functions that were replaced are put back. What was recorded
+  /// of it stays readable.
   detach(target: Target): void {
     this.#users.removeTarget(target);
+    target.detach?.();
   }
 
   /// Registers a user of the function graph with handlers of its own, on the functions of the filter, now and in targets to

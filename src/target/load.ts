@@ -10,6 +10,7 @@ import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
 import { readThrough } from './imports.ts';
 import { type Prepared, type PreparedBytes, type PrepareOptions, prepareBytes } from './prepare.ts';
 import { WasmNotrace, WasmSite } from './site.ts';
+import type { Target } from './target.ts';
 import { WasmTarget } from './wasm.ts';
 
 export interface WasmOptions extends PrepareOptions {
@@ -88,8 +89,8 @@ export interface LoadedWasm {
 /// Whoever takes in targets: `attach` is called before any of the module's code runs, `detach` if its start function fails.
 export interface Owner {
   readonly engine: Engine;
-  attach(target: WasmTarget): void;
-  detach(target: WasmTarget): void;
+  attach(target: Target): void;
+  detach(target: Target): void;
 }
 
 export interface LinkOptions {

@@ -46,4 +46,6 @@ export interface Target {
   /// Takes frames off the shadow stack that calls left behind without any notice, if there can be such calls. False while
   /// there still can be, because they are under way.
   settle(): boolean;
+  /// Puts back what attaching has replaced, where it has. No gate opens any more.
+  detach?(): void;
 }

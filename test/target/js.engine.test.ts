@@ -1,0 +1,766 @@
+// The JavaScript target from outside: what it finds and how it calls it, what it leaves alone, what a program can see of it, and
+// that everything is put back.
+
+import assert from 'node:assert';
+import { inspect } from 'node:util';
+import { constants, runInThisContext } from 'node:vm';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { GraphTracer } from '../../src/graph.ts';
+import { Tracer } from '../../src/tracer.ts';
+import { nesting } from './events.ts';
+
+const create = (): Promise<Tracer> => Tracer.create({ clock: 'counter' });
+
+/// The recorded lines, less header and columns.
+const lines = (graph: GraphTracer): string[] =>
+  graph
+    .read({ cpu: false, duration: false })
+    .split('\n')
+    .filter((line) => line && !line.startsWith('#'))
+    .map((line) => line.trimEnd());
+
+const names = ({ sites }: { sites: readonly { name: string }[] }): string[] => sites.map(({ name }) => name);
+
+const original = Object.getOwnPropertyDescriptor(Function.prototype, 'toString');
+afterEach(() => {
+  for (const tracer of tracers) for (const target of tracer.targets) tracer.detach(target);
+  tracers.clear();
+  expect(Object.getOwnPropertyDescriptor(Function.prototype, 'toString')).toEqual(original);
+});
+const tracers = new Set<Tracer>();
+
+async function start(): Promise<Tracer> {
+  const tracer = await create();
+  tracers.add(tracer);
+  return tracer;
+}
+
+describe('what is found', () => {
+  test('methods, accessors, symbols, odd keys, and several properties with one function', async () => {
+    const tracer = await start();
+    const shared = () => 'shared';
+    const service = {
+      load() {},
+      get size() {
+        return 1;
+      },
+      set size(_) {},
+      shared,
+      again: shared,
+      'two words': () => {},
+      7() {},
+      async later() {},
+      *items() {},
+      bound: shared.bind(null),
+      native: Math.max,
+      Class: class {},
+      [Symbol.iterator]: () => [][Symbol.iterator](),
+      [Symbol('tag')]: () => {},
+      number: 5,
+      nested: { not() {} },
+    };
+    const target = tracer.attachObject(service, { name: 'svc' });
+    expect(names(target)).toEqual([
+      'svc[7]',
+      'svc.load',
+      'svc.size.get',
+      'svc.size.set',
+      'svc.shared',
+      'svc["two words"]',
+      'svc.later',
+      'svc.items',
+      'svc.bound',
+      'svc.native',
+      'svc.Class',
+      'svc[Symbol.iterator]',
+      'svc[Symbol(tag)]',
+    ]);
+    expect(target.notrace).toEqual([]);
+    expect(target.sites.filter(({ aliases }) => aliases.length > 0)).toEqual([
+      { id: 4, ip: target.number * 2 ** 32 + 4, index: 4, name: 'svc.shared', aliases: ['svc.again'] },
+    ]);
+    expect(service.shared).toBe(service.again);
+    const graph = tracer.startGraph({ filter: 'svc.again' });
+    service.shared();
+    service.again();
+    service.load();
+    expect(lines(graph)).toEqual(['svc.shared();', 'svc.shared();']);
+  });
+
+  class Base {
+    static make() {
+      return new this();
+    }
+    run(): string {
+      return 'base';
+    }
+    kept() {
+      return this.constructor === Service;
+    }
+  }
+  class Service extends Base {
+    override run(): string {
+      return `${super.run()} and service`;
+    }
+    get state(): string {
+      return this.run();
+    }
+  }
+
+  test('what an object inherits, as far up as it is written in JavaScript', async () => {
+    const tracer = await start();
+    const service = new Service();
+    const target = tracer.attachObject(service, { name: 'svc', prototypes: true });
+    expect(names(target)).toEqual(['svc.run', 'svc.state.get', 'svc.Base.run', 'svc.kept']);
+    expect(target.notrace.map(({ name, reason }) => `${name}: ${reason.split(':')[0]}`)).toEqual([
+      'svc.constructor: constructor',
+      'svc.Base.constructor: constructor',
+    ]);
+    const graph = tracer.startGraph();
+    expect([service.state, service.kept()]).toEqual(['base and service', true]);
+    expect(lines(graph)).toEqual([
+      'svc.state.get() {',
+      '  svc.run() {',
+      '    svc.Base.run();',
+      '  }',
+      '}',
+      'svc.kept();',
+    ]);
+  });
+
+  test('of a class its static members, and with prototypes what its instances do', async () => {
+    const tracer = await start();
+    const own = tracer.attachObject(Base, { name: 'Base' });
+    expect(names(own)).toEqual(['Base.make']);
+    tracer.detach(own);
+    const all = tracer.attachObject(Service, { name: 'Service', prototypes: true });
+    expect(names(all)).toEqual([
+      'Service.make',
+      'Service.prototype.run',
+      'Service.prototype.state.get',
+      'Service.Base.prototype.run',
+      'Service.prototype.kept',
+    ]);
+    const graph = tracer.startGraph();
+    expect(Service.make()).toBeInstanceOf(Service);
+    expect(new Service().kept()).toBe(true);
+    expect(lines(graph)).toEqual(['Service.make();', 'Service.prototype.kept();']);
+  });
+
+  test('filter and notrace, over whole names and over the part behind the name', async () => {
+    const tracer = await start();
+    const object = { getA() {}, getB() {}, setA() {}, other() {} };
+    const some = tracer.attachObject(object, { name: 'o', filter: ['get*', 'o.set*'], notrace: '*B' });
+    expect(names(some)).toEqual(['o.getA', 'o.setA']);
+    expect(some.notrace).toEqual([]);
+    expect(some.sites.map(({ index }) => index)).toEqual([0, 2]);
+    expect(Object.keys(object)).toEqual(['getA', 'getB', 'setA', 'other']);
+  });
+});
+
+describe('what is left alone', () => {
+  test('properties that cannot be changed, and why', async () => {
+    const tracer = await start();
+    const object = Object.defineProperties(
+      {},
+      {
+        fixed: { value() {}, enumerable: true },
+        writable: { value: () => 1, writable: true, enumerable: true },
+        accessor: { get: () => 1, enumerable: true },
+        free: { value: () => 2, configurable: true, enumerable: true },
+      },
+    ) as { writable(): number; free(): number };
+    const before = Object.getOwnPropertyDescriptors(object);
+    const target = tracer.attachObject(object, { name: 'o' });
+    expect(names(target)).toEqual(['o.writable', 'o.free']);
+    expect(target.notrace).toEqual([
+      { index: 0, name: 'o.fixed', reason: 'not writable' },
+      { index: 2, name: 'o.accessor.get', reason: 'not configurable' },
+    ]);
+    const profile = tracer.startProfile();
+    expect(object.writable() + object.free()).toBe(3);
+    expect(profile.rows().map(({ name }) => name)).toEqual(['o.writable', 'o.free']);
+    tracer.detach(target);
+    expect(Object.getOwnPropertyDescriptors(object)).toEqual(before);
+    expect(names(tracer.attachObject(Object.freeze({ f() {} })))).toEqual([]);
+  });
+
+  test('a class with private static members', async () => {
+    const tracer = await start();
+    // biome-ignore lint/complexity/noStaticOnlyClass: as programs write them
+    class Counter {
+      static #count = 0;
+      static next() {
+        // biome-ignore lint/complexity/noThisInStatic: it is the receiver that matters
+        return ++this.#count;
+      }
+    }
+    class Plain {
+      #own = 1;
+      static make() {
+        return new Plain();
+      }
+      own() {
+        return this.#own;
+      }
+    }
+    const object = { Counter, Plain };
+    const target = tracer.attachObject(object, { name: 'o' });
+    expect(names(target)).toEqual(['o.Plain']);
+    expect(target.notrace[0].reason).toContain('private static members');
+    expect([object.Counter.next(), object.Counter.next(), object.Plain.make().own()]).toEqual([1, 2, 1]);
+    expect(() => tracer.wrap(Counter as never)).toThrow('private static members');
+    expect(names(tracer.attachObject(Counter, { name: 'Counter' }))).toEqual(['Counter.next']);
+    expect(Counter.next()).toBe(3);
+  });
+
+  test('code of the program: no getter, no trap, no function runs', async () => {
+    const tracer = await start();
+    const fail = (): never => {
+      throw new Error('the program ran');
+    };
+    const trapped = <T extends object>(target: T): T =>
+      new Proxy(target, new Proxy({}, { get: fail }) as ProxyHandler<T>);
+    class Thrower {
+      constructor() {
+        fail();
+      }
+    }
+    const object = {
+      get bad() {
+        return fail();
+      },
+      proxy: trapped(() => 1),
+      trappedClass: trapped(Thrower),
+      Thrower,
+      __proto__: trapped({ inherited() {} }),
+    };
+    const target = tracer.attachObject(object, { name: 'o', prototypes: true });
+    expect(names(target)).toEqual(['o.bad.get', 'o.proxy', 'o.trappedClass', 'o.Thrower']);
+    expect(() => object.bad).toThrow('the program ran');
+    expect(() => object.proxy()).toThrow('the program ran');
+    tracer.wrap(trapped(() => 1));
+    expect(() => tracer.attachObject(trapped({}))).toThrow('is a Proxy');
+  });
+
+  test('traced functions: once is enough', async () => {
+    const tracer = await start();
+    const fn = () => 1;
+    const a = { fn };
+    const b = { other: fn };
+    const first = tracer.attachObject(a, { name: 'a' });
+    const second = tracer.attachObject(b, { name: 'b' });
+    expect(names(second)).toEqual([]);
+    expect(second.notrace).toEqual([{ index: 0, name: 'b.other', reason: 'traced as a.fn' }]);
+    expect(b.other).toBe(a.fn);
+    expect([tracer.wrap(fn), tracer.wrap(a.fn)]).toEqual([a.fn, a.fn]);
+    const again = tracer.attachObject(a, { name: 'again' });
+    expect(again.notrace).toEqual([{ index: 0, name: 'again.fn', reason: 'traced as a.fn' }]);
+    tracer.detach(again);
+    tracer.detach(second);
+    expect(b.other).toBe(fn);
+    const standIn = a.fn;
+    tracer.detach(first);
+    expect(a.fn).toBe(fn);
+    // A stand-in whose target is gone gives way to the function.
+    const c = { standIn };
+    const third = tracer.attachObject(c, { name: 'c' });
+    expect(names(third)).toEqual(['c.standIn']);
+    expect(c.standIn).not.toBe(standIn);
+    const profile = tracer.startProfile();
+    c.standIn();
+    standIn();
+    expect(profile.rows().map(({ name, count }) => [name, count])).toEqual([['c.standIn', 1]]);
+    tracer.detach(third);
+    expect(c.standIn).toBe(standIn);
+  });
+});
+
+describe('detach', () => {
+  test('restores every descriptor, unless somebody else has changed it', async () => {
+    const tracer = await start();
+    const object = {
+      f() {},
+      g() {},
+      gone() {},
+      frozen() {},
+      get size() {
+        return 1;
+      },
+    } as Record<string, unknown>;
+    const before = Object.getOwnPropertyDescriptors(object);
+    const target = tracer.attachObject(object, { name: 'o' });
+    const theirs = () => 'theirs';
+    object.g = theirs;
+    delete object.gone;
+    Object.defineProperty(object, 'frozen', { writable: false, configurable: false });
+    const frozen = object.frozen;
+    tracer.detach(target);
+    expect(target.left.map(({ name }) => name)).toEqual(['o.g', 'o.gone', 'o.frozen']);
+    expect(object.g).toBe(theirs);
+    expect(object.frozen).toBe(frozen);
+    expect(Object.getOwnPropertyDescriptor(object, 'f')).toEqual(before.f);
+    expect(Object.getOwnPropertyDescriptor(object, 'size')).toEqual(before.size);
+    expect(Object.keys(object)).toEqual(['f', 'g', 'frozen', 'size']);
+    tracer.detach(target); // nothing more
+    expect([...tracer.targets]).toEqual([]);
+  });
+
+  test('from inside of a call', async () => {
+    const tracer = await start();
+    const object = {
+      outer: () => {
+        tracer.detach(target);
+        return object.inner();
+      },
+      inner: () => 5,
+    };
+    const target = tracer.attachObject(object, { name: 'o' });
+    const graph = tracer.startGraph();
+    expect(object.outer()).toBe(5);
+    expect(lines(graph)).toEqual(['o.outer();']);
+    expect(tracer.frames()).toEqual([]);
+  });
+});
+
+describe('what a program sees of a traced function', () => {
+  function plain(this: unknown, a: number, b: number) {
+    return [this, a, b, new.target];
+  }
+  plain.extra = { deep: 1 };
+  class Shape {
+    static sides = 0;
+    static count() {
+      // biome-ignore lint/complexity/noThisInStatic: it is the receiver that matters
+      return ++this.sides;
+    }
+    target: unknown;
+    constructor() {
+      this.target = new.target;
+    }
+  }
+  const functions = {
+    plain,
+    Shape,
+    arrow: (a: unknown) => a,
+    async later(a: unknown) {
+      return a;
+    },
+    *items(a: unknown) {
+      yield a;
+    },
+    async *laterItems() {},
+    bound: plain.bind(1, 2),
+    max: Math.max,
+    frozen: Object.freeze(() => 1),
+  };
+
+  test.each(Object.keys(functions) as (keyof typeof functions)[])('%s', async (key) => {
+    const tracer = await start();
+    const original = functions[key];
+    const object = { f: original };
+    const target = tracer.attachObject(object);
+    tracer.startProfile();
+    const traced = object.f;
+    expect(traced).not.toBe(original);
+    expect(Reflect.ownKeys(traced)).toEqual(Reflect.ownKeys(original));
+    for (const own of Reflect.ownKeys(original)) {
+      const [mine, theirs] = [traced, original].map((fn) => Object.getOwnPropertyDescriptor(fn, own)!);
+      expect({ ...mine, value: 0 }).toEqual({ ...theirs, value: 0 });
+      expect(mine.value).toBe(theirs.value);
+    }
+    expect(Object.getPrototypeOf(traced)).toBe(Object.getPrototypeOf(original));
+    expect(Object.isFrozen(traced)).toBe(Object.isFrozen(original));
+    expect(String(traced)).toBe(String(original));
+    expect(inspect(traced, { depth: 5 })).toBe(inspect(original, { depth: 5 }));
+    expect(typeof traced).toBe('function');
+    const thrown = (fn: unknown): unknown => {
+      try {
+        return Reflect.construct(Object, [], fn as never) && 'constructor';
+      } catch (error) {
+        return (error as Error).name;
+      }
+    };
+    expect(thrown(traced)).toBe(thrown(original));
+    tracer.detach(target);
+    expect(String(traced)).toContain('native code'); // nothing is traced: toString is the engine's again
+  });
+
+  test('properties that come, go and change later are the same', async () => {
+    const tracer = await start();
+    const fn = Object.assign(() => {}, { count: 0 } as Record<string, unknown>);
+    const object = { fn };
+    tracer.attachObject(object);
+    object.fn.count = 1;
+    (fn.count as number)++;
+    object.fn.added = 5;
+    expect([object.fn.count, fn.added]).toEqual([2, 5]);
+  });
+
+  test('new, new.target and inheritance', async () => {
+    const tracer = await start();
+    class Other {}
+    const object = { Shape, plain, Other };
+    tracer.attachObject(object, { name: 'o' });
+    for (const watched of [false, true]) {
+      const profile = watched ? tracer.startProfile() : undefined;
+      class Square extends object.Shape {}
+      expect(new object.Shape().target).toBe(Shape);
+      expect(new Square().target).toBe(Square);
+      expect(new Square()).toBeInstanceOf(object.Shape);
+      expect(Square.count()).toBe(1);
+      const other = Reflect.construct(object.Shape, [], object.Other) as { target: unknown };
+      expect(other.target).toBe(Other);
+      expect(other).toBeInstanceOf(Other);
+      expect(new (object.plain as never as new (a: number) => unknown[])(1)).toMatchObject([{}, 1, undefined, plain]);
+      expect(() => (object.Shape as never as () => void)()).toThrow(
+        "Class constructor Shape cannot be invoked without 'new'",
+      );
+      expect(profile?.rows().map(({ name, count }) => [name, count])).toEqual(
+        watched
+          ? [
+              ['o.Shape', 5],
+              ['o.plain', 1],
+            ]
+          : undefined,
+      );
+    }
+  });
+
+  test('this and arguments, of strict and sloppy functions', async () => {
+    const tracer = await start();
+    const sloppy = new Function('return this') as () => unknown;
+    const strict = function (this: unknown, ..._: unknown[]) {
+      // biome-ignore lint/complexity/noArguments: their number is what is looked at
+      return [this, arguments.length];
+    };
+    const object = { sloppy, strict };
+    tracer.attachObject(object);
+    for (const watched of [false, true]) {
+      if (watched) tracer.startProfile();
+      expect(object.sloppy.call(undefined)).toBe(globalThis);
+      expect(object.sloppy()).toBe(object);
+      expect(typeof object.sloppy.call(1)).toBe('object');
+      expect(object.strict.call(1, undefined, 2)).toEqual([1, 2]);
+      const { strict: alone } = object;
+      expect(alone()).toEqual([undefined, 0]);
+      expect(Reflect.apply(object.strict, null, Array(300).fill(0))).toEqual([null, 300]);
+    }
+  });
+
+  test('results are the same objects, of async functions and generators too', async () => {
+    const tracer = await start();
+    const promise = Promise.resolve(1);
+    const object = {
+      promise: () => promise,
+      async later() {
+        await promise;
+        return object.promise();
+      },
+      *items(n: number): Generator<number, string> {
+        for (let i = 0; i < n; i++) yield i;
+        return 'done';
+      },
+    };
+    const items = object.items;
+    tracer.attachObject(object, { name: 'o' });
+    const graph = tracer.startGraph();
+    expect(object.promise()).toBe(promise);
+    expect(await object.later()).toBe(1);
+    const generator = object.items(2);
+    expect(Object.getPrototypeOf(generator)).toBe(items.prototype);
+    expect([...generator]).toEqual([0, 1]);
+    expect(lines(graph)).toEqual(['o.promise();', 'o.later();', 'o.promise();', 'o.items();']);
+  });
+});
+
+describe('leaving without returning', () => {
+  test('an error passes as it is, and its frames are unwound', async () => {
+    const tracer = await start();
+    const thrown = new Error('thrown');
+    const object = {
+      fail(): never {
+        throw thrown;
+      },
+      pass(): void {
+        object.fail();
+      },
+      catches(): unknown {
+        try {
+          object.pass();
+        } catch (error) {
+          return [error, object.leaf()];
+        }
+      },
+      leaf: () => tracer.frames().map(({ name }) => name),
+      Class: class {
+        constructor() {
+          object.fail();
+        }
+      },
+    };
+    tracer.attachObject(object, { name: 'o' });
+    const graph = tracer.startGraph();
+    expect(object.catches()).toEqual([thrown, ['o.leaf', 'o.catches']]);
+    expect(() => new object.Class()).toThrow(thrown);
+    expect(lines(graph)).toEqual([
+      'o.catches() {',
+      '  o.pass() {',
+      '    o.fail(); /* unwound */',
+      '  } /* unwound */',
+      '  o.leaf();',
+      '}',
+      'o.Class() {',
+      '  o.fail(); /* unwound */',
+      '} /* unwound */',
+    ]);
+    expect(tracer.counts()).toEqual({ entries: 6, returns: 2, unwound: 4, overrun: 0, stray: 0 });
+  });
+
+  test('recursion until the stack is full', async () => {
+    const tracer = await Tracer.create({ clock: 'counter', stackWords: 1 << 20 });
+    tracers.add(tracer);
+    const object = {
+      dive(n: number): number {
+        return object.dive(n + 1) + 1;
+      },
+      leaf: () => 1,
+    };
+    tracer.attachObject(object, { name: 'o' });
+    const graph = tracer.startGraph({ bufferPages: 4096 });
+    for (let round = 0; round < 20; round++) {
+      expect(() => object.dive(0)).toThrow(RangeError);
+      expect(object.leaf()).toBe(1);
+      expect(tracer.frames()).toEqual([]);
+    }
+    const nest = nesting(graph);
+    expect(nest.complaint).toBeUndefined();
+    expect(nest.open).toEqual([]);
+    expect(nest.returns).toBe(20);
+    expect(tracer.counts()).toMatchObject({ overrun: 0, stray: 0 });
+  });
+
+  test('at the very edge of the stack, from every depth', async () => {
+    const tracer = await start();
+    const object = { leaf: (n: number): number => (n === 0 ? 0 : object.deep(n)), deep: (n: number) => untraced(n) };
+    const untraced = (n: number): number => (n === 0 ? 0 : untraced(n - 1) + 1);
+    const dive = (n: number): number => (n === 0 ? object.leaf(50) : dive(n - 1));
+    tracer.attachObject(object, { name: 'o' });
+    const graph = tracer.startGraph();
+    let full = 1;
+    while (passes(() => dive(full))) full *= 2;
+    let low = full / 2;
+    for (let high = full; low + 1 < high; ) {
+      const middle = (low + high) >>> 1;
+      if (passes(() => dive(middle))) low = middle;
+      else high = middle;
+    }
+    for (let n = low - 200; n < low + 200; n++) {
+      passes(() => dive(n));
+      object.leaf(0);
+      expect(tracer.frames()).toEqual([]);
+    }
+    const nest = nesting(graph, true);
+    expect(nest.complaint).toBeUndefined();
+    expect(tracer.counts().stray).toBe(0);
+  });
+});
+
+function passes(call: () => void): boolean {
+  try {
+    call();
+    return true;
+  } catch (error) {
+    expect(error).toBeInstanceOf(RangeError);
+    return false;
+  }
+}
+
+describe('several tracers', () => {
+  test('see the same calls, and go in any order', async () => {
+    const one = await start();
+    const two = await start();
+    const object = { f: (n: number): number => (n === 0 ? 0 : object.f(n - 1)) };
+    const { f } = object;
+    const text = String(f);
+    const first = one.attachObject(object, { name: 'one' });
+    const second = two.attachObject(object, { name: 'two' });
+    const profiles = [one.startProfile(), two.startProfile()];
+    expect(object.f(2)).toBe(0);
+    expect(String(object.f)).toBe(text);
+    expect(profiles.map((profile) => profile.rows()[0].count)).toEqual([3, 3]);
+    one.detach(first);
+    expect(first.left.map(({ name }) => name)).toEqual(['one.f']);
+    expect(object.f(0)).toBe(0);
+    expect(profiles.map((profile) => profile.rows()[0].count)).toEqual([3, 4]);
+    two.detach(second);
+    expect(second.left).toEqual([]);
+    expect(object.f(0)).toBe(0);
+  });
+});
+
+describe('wrap', () => {
+  test('gives a function of its own target', async () => {
+    const tracer = await start();
+    const add = tracer.wrap((a: number, b: number) => a + b, 'add');
+    function named() {
+      return add(1, 2);
+    }
+    const traced = tracer.wrap(named);
+    expect(Array.from(tracer.targets, ({ name, number }) => [name, number])).toEqual([
+      ['add', 1],
+      ['named', 2],
+    ]);
+    const graph = tracer.startGraph();
+    expect(traced()).toBe(3);
+    expect(lines(graph)).toEqual(['named() {', '  add();', '}']);
+    for (const target of tracer.targets) tracer.detach(target);
+    expect(traced()).toBe(3);
+    expect(lines(graph)).toHaveLength(3);
+  });
+});
+
+describe('bad input', () => {
+  test.each<[string, (tracer: Tracer) => unknown, string]>([
+    ['no object', (t) => t.attachObject(5 as never), 'attachObject: 5 (number) has no functions, expected an object'],
+    ['null', (t) => t.attachObject(null as never), 'attachObject: null (object) has no functions, expected an object'],
+    ['an option', (t) => t.attachObject({}, { nam: 'x' } as never), "attachObject has no option 'nam'"],
+    ['a name', (t) => t.attachObject({}, { name: 5 as never }), 'name is 5 (number), expected a string'],
+    ['no name', (t) => t.attachObject({}, { name: '' }), 'name is  (string), expected a string that is not empty'],
+    [
+      'prototypes',
+      (t) => t.attachObject({}, { prototypes: 1 as never }),
+      'prototypes is 1 (number), expected a boolean',
+    ],
+    ['a filter', (t) => t.attachObject({}, { filter: 5 as never }), 'filter is 5 (number), expected a glob'],
+    ['no function', (t) => t.wrap({} as never), 'wrap: [object Object] (object) is no function'],
+    ['a name of wrap', (t) => t.wrap(() => {}, 7 as never), 'wrap: the name is 7 (number)'],
+  ])('%s', async (_, call, message) => {
+    const tracer = await start();
+    expect(() => call(tracer)).toThrow(TypeError);
+    expect(() => call(tracer)).toThrow(message);
+    expect(tracer.targets.size).toBe(0);
+  });
+});
+
+/// A module as Node has it; the test runner's own imports are no namespaces.
+const importModule = (name: string): Promise<Record<string, unknown>> =>
+  runInThisContext(`import(${JSON.stringify(name)})`, {
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+
+describe('the exports of a module', () => {
+  test('stand for good', async () => {
+    const tracer = await start();
+    const module = await importModule('node:path');
+    expect(() => tracer.attachObject(module)).toThrow('the exports of a module cannot be replaced');
+  });
+
+  test('as a copy', async () => {
+    const tracer = await start();
+    const source =
+      'export const f = () => 1; export let n = 0; export const add = () => { n += f(); return n; }; export { add as default };';
+    const module = await importModule(`data:text/javascript,${source}`);
+    const { exports, target } = tracer.attachModule(module, { name: 'm' });
+    expect(names(target)).toEqual(['m.add', 'm.f']);
+    expect(target.sites[0].aliases).toEqual(['m.default']);
+    const profile = tracer.startProfile();
+    expect([(exports.add as () => number)(), exports.n, exports.default]).toEqual([1, 1, exports.add]);
+    expect(Object.keys(exports)).toEqual(Object.keys(module));
+    expect(Object.prototype.toString.call(exports)).toBe('[object Module]');
+    expect(profile.rows().map(({ name }) => name)).toEqual(['m.add']); // the module itself calls f by its own name
+    tracer.detach(target);
+    expect(exports.add).toBe(module.add);
+  });
+});
+
+describe('handlers', () => {
+  test('see the values themselves, and can replace the result', async () => {
+    const tracer = await start();
+    const made: unknown[] = [];
+    const object = {
+      f: (..._: unknown[]): unknown => 'result',
+      Class: class {
+        constructor(a: unknown) {
+          made.push(a);
+        }
+      },
+    };
+    tracer.attachObject(object, { name: 'o' });
+    const seen: unknown[] = [];
+    let replace: unknown;
+    const user = tracer.registerFgraph({
+      entry(event, fregs) {
+        seen.push([event.name, fregs.argument(0), fregs.argument(1), fregs.returnValue()]);
+        return true;
+      },
+      return(event, fregs) {
+        seen.push([event.name, fregs.argument(0), fregs.returnValue()]);
+        if (replace !== undefined) fregs.setReturnValue(replace as never);
+      },
+    });
+    const argument = { deep: [1] };
+    expect(object.f(argument, 'text', 3)).toBe('result');
+    const instance = new object.Class(argument);
+    expect(seen).toEqual([
+      ['o.f', argument, 'text', undefined],
+      ['o.f', undefined, 'result'],
+      ['o.Class', argument, undefined, undefined],
+      ['o.Class', undefined, instance],
+    ]);
+    expect((seen[0] as unknown[])[1]).toBe(argument);
+    replace = { other: 1 };
+    expect(object.f()).toBe(replace);
+    expect(new object.Class(1)).toBe(replace);
+    expect(made).toHaveLength(2);
+    replace = 5;
+    expect(object.f()).toBe(5);
+    expect(new object.Class(1)).toBeInstanceOf(object.Class); // the handler failed: no object
+    expect(user.errors).toBe(1);
+  });
+
+  test('call traced functions themselves, and each sees its own', async () => {
+    const tracer = await start();
+    const object = {
+      outer: (a: string) => `${a}!`,
+      inner: (a: string) => `${a}?`,
+      fails: (a: string) => assert.fail(a),
+    };
+    tracer.attachObject(object, { name: 'o' });
+    const seen: unknown[] = [];
+    tracer.registerFgraph({
+      entry(event, fregs) {
+        seen.push([event.name, fregs.argument(0)]);
+        if (event.name === 'o.outer') {
+          object.inner('nested');
+          expect(() => object.fails('nested')).toThrow('nested');
+          seen.push([event.name, fregs.argument(0)]);
+        }
+        return true;
+      },
+      return(event, fregs) {
+        if (event.name === 'o.outer') object.inner('at the exit');
+        seen.push([event.name, fregs.returnValue()]);
+      },
+    });
+    const others: unknown[] = [];
+    tracer.registerFgraph({
+      filter: 'o.outer',
+      entry: (_, fregs) => others.push(fregs.argument(0)) > 0,
+      return: (_, fregs) => others.push(fregs.returnValue()),
+    });
+    expect(object.outer('first')).toBe('first!');
+    expect(seen).toEqual([
+      ['o.outer', 'first'],
+      ['o.inner', 'nested'],
+      ['o.inner', 'nested?'],
+      ['o.fails', 'nested'],
+      ['o.outer', 'first'],
+      ['o.inner', 'at the exit'],
+      ['o.inner', 'at the exit?'],
+      ['o.outer', 'first!'],
+    ]);
+    expect(others).toEqual(['first', 'first!']);
+    expect(tracer.frames()).toEqual([]);
+  });
+});
