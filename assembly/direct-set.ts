@@ -23,6 +23,7 @@ import {
 import { makeBitmap, makeData, task_variable_address } from './shadow-stack';
 import { site_address } from './site';
 import { GRAPH_WORDS } from './tracer/graph';
+import { graph_plain } from './tracer/graph-rules';
 import { PROFILE_WORDS, profile_begin, profile_end } from './tracer/profile';
 
 const GRAPH_SIZE: u32 = (GRAPH_WORDS + 1) * WORD_SIZE;
@@ -143,7 +144,7 @@ export function set_arm(task: u32, bitmap: u32): void {
     if (kind == GOPS_GRAPH) {
       size = GRAPH_WORDS;
       at = graph_ring(task, index);
-      if (!at || !direct_fits(task, at)) return;
+      if (!at || !graph_plain(task, index) || !direct_fits(task, at)) return;
       const left: u32 = (0 - load<u32>(at, RING_WRITE) & (RING_PAGE_SIZE - 1)) >> RECORD_SHIFT;
       if (left < room) room = left;
       if (load<u32>(at, RING_OLD) > old) old = load<u32>(at, RING_OLD);

@@ -13,29 +13,31 @@ import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { direct_arm } from './direct';
 import { set_arm } from './direct-set';
 import { fprobe_entry, fprobe_refused, fprobe_return, fprobe_return_refused } from './fprobe/callback';
-import { fregs_of, fregs_set_count, fregs_set_first } from './fregs';
+import { fregs_set_count, fregs_set_first } from './fregs';
+import { ftrace_call } from './ftrace';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FPROBE_OVERRUN, FPROBE_RECURSION,
-  FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_PROFILE,
-  GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE,
-  TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE,
+  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY,
+  TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import {
-  lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next, recursion_unlock,
-  recursion_works_on,
+  lock_fregs, lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
+  recursion_unlock, recursion_works_on,
 } from './recursion';
 import {
   frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_set_bitmap, frame_site,
 } from './shadow-stack';
 import { site_address, site_exists } from './site';
 import { current, sync } from './task';
-import { graph_entry, graph_return, graph_unwound } from './tracer/graph';
+import { graph_entry, graph_exit } from './tracer/graph';
+import { graph_plain } from './tracer/graph-rules';
 import { profile_entry, profile_exit } from './tracer/profile';
 
 function siteUsers(site: u32): u32 {
-  return load<u32>(site_address(site), SITE_USERS);
+  return load<u32>(site_address(site), SITE_USERS) & FGRAPH_ARRAY_MASK;
 }
 
 /// The bit of the user that serves fprobes, if there are any.
@@ -65,7 +67,7 @@ function callsOut(users: u32, mono: bool): bool {
 /// Calls the handler of user `index` that stands at `which` of its record, GOPS_ENTRY or GOPS_RETURN.
 function callHandler(task: u32, lock: u32, index: u32, which: u32, site: u32, base: u32, number: u64): i32 {
   const handler = load<u32>(gops_address(index) + which);
-  const fregs = fregs_of(task, lock);
+  const fregs = lock_fregs(lock);
   store<u64>(fregs, frame_func(base), FREGS_IP);
   const kind = gops_kind(index);
   if (kind == GOPS_FPROBE) {
@@ -91,32 +93,36 @@ export function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
 /// nothing changed but perhaps the overrun.
 export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   sync();
-  if (!site_exists(site) || load<u32>(task, TASK_PAUSE)) return 0;
+  if (!site_exists(site)) return 0;
+  const parent = load<u32>(task, TASK_BASE);
+  if (load<u32>(site_address(site), SITE_USERS) & SITE_HAS_OPS) {
+    if (!ftrace_call(task, site, count, frame_func(parent))) return 0;
+    sync(); // of the task that is current now
+  }
   let users = siteUsers(site);
-  if (!users) return 0;
+  if (!users || load<u32>(task, TASK_PAUSE)) return 0;
   const mono = clock_is_mono();
   const start = load<u32>(task, TASK_TOP);
   let lock: u32 = 0;
   let serial: u32 = 0;
   let time: u64 = 0;
   if (callsOut(users, mono)) {
-    lock = recursion_lock(task, start);
+    lock = recursion_lock(task, start, RECURSION_CALLBACK);
     if (!lock) {
       if (users & fprobes()) fprobe_refused(site, true, FPROBE_RECURSION);
       return 0;
     }
     serial = lock_serial(lock);
-    fregs_set_count(task, lock, count);
+    fregs_set_count(lock, count);
     if (mono && anyTimed(users)) {
       time = clock_mono();
       if (!settle(task, start, lock, serial)) return 0;
       users = siteUsers(site);
     }
-  } else if (recursion_next(task) < 0) {
+  } else if (recursion_next(task, RECURSION_CALLBACK) < 0) {
     return 0;
   }
 
-  const parent = load<u32>(task, TASK_BASE);
   const base = frame_push(task, site, frame_func(parent), load<u64>(site_address(site), SITE_IP), parent);
   if (!base) {
     if (users & fprobes()) fprobe_refused(site, true, FPROBE_OVERRUN);
@@ -189,20 +195,20 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
   let serial: u32 = 0;
   let time: u64 = 0;
   if (callsOut(bitmap, mono)) {
-    lock = recursion_lock(task, cookie);
+    lock = recursion_lock(task, cookie, RECURSION_CALLBACK);
     if (!lock) {
       if (bitmap & fprobes()) fprobe_return_refused(task, ctz<u32>(fprobes()));
       return fgraph_unwind(task, cookie); // no callbacks, but the frame goes
     }
     serial = lock_serial(lock);
-    fregs_set_count(task, lock, count);
-    if (count) fregs_set_first(task, lock, value);
+    fregs_set_count(lock, count);
+    if (count) fregs_set_first(lock, value);
     if (mono && anyTimed(bitmap)) {
       time = clock_mono();
       if (!settle(task, cookie + 1, lock, serial)) return;
       bitmap = frame_bitmap(cookie);
     }
-  } else if (recursion_next(task) < 0) {
+  } else if (recursion_next(task, RECURSION_CALLBACK) < 0) {
     return fgraph_unwind(task, cookie);
   }
   const number = counter() + 1;
@@ -217,7 +223,7 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
     const kind = gops_kind(index);
     rest &= rest - 1;
     if (kind == GOPS_GRAPH) {
-      graph_return(task, index, site, cookie, time, depth);
+      graph_exit(task, index, site, cookie, time, depth, false);
     } else if (kind == GOPS_PROFILE) {
       profile_exit(task, index, site, time);
     } else if (load<u32>(gops_address(index), GOPS_RETURN)) {
@@ -275,7 +281,7 @@ export function fgraph_unwind(task: u32, from: u32): void {
       const index = ctz<u32>(rest);
       const kind = gops_kind(index);
       if (kind == GOPS_GRAPH) {
-        graph_unwound(task, index, frame_site(base), base, now, load<i32>(task, TASK_DEPTH));
+        graph_exit(task, index, frame_site(base), base, now, load<i32>(task, TASK_DEPTH), true);
       } else if (kind == GOPS_PROFILE) {
         profile_exit(task, index, frame_site(base), now);
       }
@@ -288,7 +294,8 @@ export function fgraph_unwind(task: u32, from: u32): void {
 /// Puts the shadow stack back to `mark`: what lies above was left without returning, and so were the callbacks at work
 /// there.
 export function fgraph_restore(task: u32, mark: u32): void {
-  if (recursion_held(task)) recursion_break(task, mark);
+  // A walker of plain ops that began at this top has its base one byte below it.
+  if (recursion_held(task)) recursion_break(task, mark ? mark - 1 | 7 : 0);
   fgraph_unwind(task, mark);
 }
 
@@ -298,7 +305,7 @@ function arm(task: u32, bitmap: u32): void {
   const index = ctz<u32>(bitmap);
   if (isSingle(bitmap) && gops_kind(index) == GOPS_GRAPH) {
     const ring = graph_ring(task, index);
-    if (ring) direct_arm(task, index, ring);
+    if (ring && graph_plain(task, index)) direct_arm(task, index, ring);
   } else if (bitmap) {
     set_arm(task, bitmap);
   }

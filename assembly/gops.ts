@@ -5,13 +5,15 @@
 // bit it carries. Rarely is not never: unregistering also goes through all shadow stacks and takes the bit, and the
 // data, from every frame. What a user accepted is told to that user or to nobody.
 //
-//   gops k    | kind | entry | return | stats | rows | generation | reserved 40 |        at ABI_GOPS + k * 64
+//   gops k    | kind | entry | return | stats | rows | generation | options | 0 | threshold u64 | reserved 24 |
+//             at ABI_GOPS + k * 64
 
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY,
   ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY, GOPS_FPROBE,
-  GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS,
-  GOPS_STUB, GOPS_WASM, RING_TASK, STAT_SHIFT, TASK_BASE, TASK_NEXT, TASK_TOP,
+  GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_OPTIONS, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT,
+  GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING, RING_TASK, STAT_SHIFT, TASK_BASE,
+  TASK_NEXT, TASK_TOP,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
@@ -69,7 +71,7 @@ function releaseIndex(index: i32): void {
 /// | kind | entry, ret | aux |
 /// | --- | --- | --- |
 /// | GOPS_GRAPH | 0 | ring buffer of the current task, or 0: see `graph_set_ring` |
-/// | GOPS_PROFILE | 0 | 0 |
+/// | GOPS_PROFILE, GOPS_FRAME | 0 | 0 |
 /// | GOPS_WASM | indices in the exported table, 0 = none | 0 |
 /// | GOPS_HOST | ids that the import `call` understands, 0 = none | 0 |
 ///
@@ -78,7 +80,7 @@ function releaseIndex(index: i32): void {
 /// engine is dead.
 export function fgraph_register(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
   if (load<u32>(0, ABI_DEAD)) return -ENODEV;
-  if (kind == GOPS_STUB || kind > <u32>GOPS_HOST) return -EINVAL;
+  if (kind == GOPS_STUB || kind == GOPS_FPROBE || kind > <u32>GOPS_FRAME) return -EINVAL;
   return gops_add(kind, entry, ret, aux);
 }
 
@@ -105,6 +107,7 @@ export function gops_add(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
   store<u32>(gops, entry, GOPS_ENTRY);
   store<u32>(gops, ret, GOPS_RETURN);
   store<u32>(gops, kind, GOPS_KIND);
+  if (kind == GOPS_FRAME) return index;
   const mask: u32 = calls ? ABI_CALLING_MASK : ABI_TIMED_MASK;
   store<u32>(mask, load<u32>(mask) | 1 << index);
   return index;
@@ -125,12 +128,8 @@ export function gops_remove(index: u32): void {
   const gops = gops_address(index);
   store<u32>(gops, gops_generation(index) + 1, GOPS_GENERATION);
   sites_forget(index);
+  frames_forget(index);
   for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) {
-    let top = load<u32>(task, TASK_TOP);
-    for (let base = load<u32>(task, TASK_BASE); base; base = frame_below(task, base)) {
-      frame_forget(base, top, index);
-      top = base;
-    }
     if (gops_kind(index) == GOPS_GRAPH) detachRing(task, index);
   }
   store<u32>(gops, GOPS_STUB, GOPS_KIND);
@@ -143,25 +142,38 @@ export function gops_remove(index: u32): void {
   store<u32>(gops, 0, GOPS_STATS_ROWS);
   store<u32>(gops, 0, GOPS_ENTRY);
   store<u32>(gops, 0, GOPS_RETURN);
+  store<u32>(gops, 0, GOPS_OPTIONS);
+  store<u64>(gops, 0, GOPS_THRESHOLD);
   releaseIndex(index);
+}
+
+/// Makes every frame in flight forget user `index`.
+export function frames_forget(index: u32): void {
+  for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) {
+    let top = load<u32>(task, TASK_TOP);
+    for (let base = load<u32>(task, TASK_BASE); base; base = frame_below(task, base)) {
+      frame_forget(base, top, index);
+      top = base;
+    }
+  }
 }
 
 // ---- what the built-in users own: ring buffers per task, in the task variable; a table of statistics
 
 /// The ring buffer that graph user `index` has on `task`, or 0.
 export function graph_ring(task: u32, index: u32): u32 {
-  return load<u32>(task_variable_address(task, index));
+  return load<u32>(task_variable_address(task, index), GRAPH_RING);
 }
 
 function attachRing(task: u32, index: u32, ring: u32): void {
-  store<u64>(task_variable_address(task, index), ring);
+  store<u32>(task_variable_address(task, index), ring, GRAPH_RING);
   ring_attach(ring, task);
 }
 
 function detachRing(task: u32, index: u32): void {
   const ring = graph_ring(task, index);
   if (ring) ring_attach(ring, 0);
-  store<u64>(task_variable_address(task, index), 0);
+  store<u32>(task_variable_address(task, index), 0, GRAPH_RING);
 }
 
 /// Makes `ring` the buffer that graph user `index` records into when `task` runs, in place of any before; 0 = none: the

@@ -35,6 +35,15 @@ export const ABI_LRU_LAST = ABI_LRU_NEXT + 4; // u32 position in ABI_LRU that th
 export const ABI_LRU = ABI_LRU_LAST + 4; // i32[16] free user indices, the one freed longest ago first; -1 = taken out
 export const ABI_FREE = ABI_LRU + 16 * 4; // u32[32] free lists of the region allocator, by size class
 export const ABI_FREE_CLASSES = 32;
+export const ABI_OPS = ABI_FREE + ABI_FREE_CLASSES * 4; // u32 address of the table of plain ops; moves when it grows
+export const ABI_OPS_CAPACITY = ABI_OPS + 4; // u32
+export const ABI_OPS_FREE = ABI_OPS_CAPACITY + 4; // u32 slot of the ops that will be used next, plus 1; 0 = none is free
+export const ABI_OPS_SERIAL = ABI_OPS_FREE + 4; // u32 registrations so far
+export const ABI_OPS_EPOCH = ABI_OPS_SERIAL + 4; // u32 changes of the lists of the sites so far
+export const ABI_OPS_CALLING = ABI_OPS_EPOCH + 4; // u32 ops whose handlers run outside of the engine
+export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites with SITE_GRAPH_FUNCTION start a graph
+export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
+export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
 
@@ -62,7 +71,9 @@ export const GOPS_RETURN = GOPS_ENTRY + 4; // u32 the same for the return handle
 export const GOPS_STATS = GOPS_RETURN + 4; // u32 statistics table, for GOPS_PROFILE; moves when the site table grows
 export const GOPS_STATS_ROWS = GOPS_STATS + 4; // u32 rows of that table
 export const GOPS_GENERATION = GOPS_STATS_ROWS + 4; // u32 counts the owners that this index has had
-export const GOPS_END = GOPS_GENERATION + 4; // the rest of the record is reserved
+export const GOPS_OPTIONS = GOPS_GENERATION + 4; // u32 GRAPH_* of a graph user
+export const GOPS_THRESHOLD = GOPS_OPTIONS + 8; // u64 tracing_thresh of a graph user, 0 = none
+export const GOPS_END = GOPS_THRESHOLD + 8; // the rest of the record is reserved
 export const GOPS_SHIFT = 6;
 export const GOPS_SIZE = 1 << GOPS_SHIFT;
 
@@ -72,6 +83,48 @@ export const GOPS_PROFILE = 2;
 export const GOPS_WASM = 3;
 export const GOPS_HOST = 4;
 export const GOPS_FPROBE = 5; // the one user that serves all probes with an exit handler; nobody else registers it
+export const GOPS_FRAME = 6; // accepts every activation and does nothing, so that functions below it have a parent
+
+// GOPS_OPTIONS
+export const GRAPH_SKIP_IRQS = 1; // what runs in hard irq context is left out
+export const GRAPH_SKIP_SLEEP = 2; // time asleep does not count
+export const GRAPH_HAS_THRESHOLD = 4; // set with GOPS_THRESHOLD
+
+// The task variable of a graph user: its ring buffer of the task, and in the upper half where the task is.
+export const GRAPH_RING = 0; // u32
+export const GRAPH_STATE = GRAPH_RING + 4; // u32
+export const GRAPH_INSIDE = 1; // below a function that starts a graph
+export const GRAPH_UNTRACED = 2; // below a function of set_graph_notrace
+export const GRAPH_IRQ = 4; // that function was called in hard irq context
+export const GRAPH_STATE_SHIFT = 3; // depth of that function, all of it
+
+// ---------------------------------------------------------------------------------------------------------------
+// Plain ops (spec/fgraph.md §1): clients of entries alone. A handle is | generation | slot |; the generation begins
+// with 1, so no handle is 0.
+
+export const OPS_KIND = 0; // u32 OPS_*, 0 = free
+export const OPS_HANDLER = OPS_KIND + 4; // u32 index in the engine's table, the host's handler id, or the ring buffer
+export const OPS_FLAGS = OPS_HANDLER + 4; // u32 OPS_FL_*
+export const OPS_SERIAL = OPS_FLAGS + 4; // u32 number of its registration: lists are in descending order
+export const OPS_GENERATION = OPS_SERIAL + 4; // u32 counts the owners that this slot has had, from 1
+export const OPS_SITES = OPS_GENERATION + 4; // u32 sites that it is attached to
+export const OPS_NEXT = OPS_SITES + 4; // u32 next free slot, plus 1
+export const OPS_SHIFT = 5;
+export const OPS_SIZE = 1 << OPS_SHIFT;
+export const OPS_SLOT_BITS = 12;
+export const OPS_SLOT_MASK = (1 << OPS_SLOT_BITS) - 1;
+export const OPS_GENERATION_MAX = (1 << (31 - OPS_SLOT_BITS)) - 1;
+
+export const OPS_NONE = 0;
+export const OPS_FUNCTION = 1; // the function tracer
+export const OPS_WASM = 2;
+export const OPS_HOST = 3;
+
+// OPS_FLAGS, the kernel's bits
+export const OPS_FL_SAVE_REGS = 1 << 2;
+export const OPS_FL_STUB = 1 << 5;
+export const OPS_FL_DIRECT = 1 << 17;
+export const OPS_FL_MASK = OPS_FL_SAVE_REGS | OPS_FL_STUB | OPS_FL_DIRECT;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Sites: one record per patchable function entry, dense ids
@@ -80,8 +133,29 @@ export const SITE_SHIFT = 5;
 export const SITE_SIZE = 1 << SITE_SHIFT;
 export const SITE_IP = 0; // u64
 export const SITE_FLAGS = SITE_IP + 8; // u32 record flags and count (spec/fgraph.md §1.3)
-export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site
-export const SITE_END = SITE_USERS + 4; // the rest of the record is reserved
+export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site; SITE_HAS_OPS
+export const SITE_OPS = SITE_USERS + 4; // u32 list of the ops attached to this site, 0 = none
+export const SITE_LOCATION = SITE_SIZE - 4; // u32 location record of the site, 0 = no probe watches it
+export const SITE_HAS_OPS = 1 << 16; // of SITE_USERS: SITE_OPS is not 0. No frame has the bit, so direct mode never fits
+
+// SITE_FLAGS: how many are attached, where all function-graph users count as one, and the kernel's bits.
+export const SITE_COUNT_BITS = 19;
+export const SITE_COUNT_MASK = (1 << SITE_COUNT_BITS) - 1;
+export const SITE_FL_ENABLED = 1 << 31;
+export const SITE_FL_REGS = 1 << 30;
+export const SITE_FL_REGS_EN = 1 << 29;
+export const SITE_FL_DIRECT = 1 << 24;
+export const SITE_FL_DIRECT_EN = 1 << 23;
+export const SITE_FL_TOUCHED = 1 << 20;
+// Ours, in place of CALL_OPS and CALL_OPS_EN, which only make sense where code is patched.
+export const SITE_GRAPH_FUNCTION = 1 << 22; // set_graph_function
+export const SITE_GRAPH_NOTRACE = 1 << 21; // set_graph_notrace
+export const SITE_GRAPH_MASK = SITE_GRAPH_FUNCTION | SITE_GRAPH_NOTRACE;
+
+// The list of a site: the slots of its ops, newest registration first, those with OPS_FL_DIRECT last.
+export const LIST_COUNT = 0; // u32
+export const LIST_SIZE = LIST_COUNT + 4; // u32 bytes of the region
+export const LIST_SLOTS = LIST_SIZE + 4; // u32[]
 
 // ---------------------------------------------------------------------------------------------------------------
 // Tasks. The first 64 bytes are one cache line and hold all that an entry and an exit touch in direct mode.
@@ -107,24 +181,28 @@ export const TASK_ID = TASK_NEXT + 4; // u32 pid, from 1
 export const TASK_PENDING = TASK_ID + 4; // u32 words of arguments or results that were sent ahead
 export const TASK_RETURNS = TASK_PENDING + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
 export const TASK_DIRECT_RETURNS = TASK_RETURNS + 8; // i64 2 × returns − events + depth, constant in direct mode
-export const TASK_LOCKS = TASK_DIRECT_RETURNS + 8; // lock[5]: who holds the callback bit of each context
-export const TASK_LOCK_COUNT = 5;
+export const TASK_SLEEP = TASK_DIRECT_RETURNS + 8; // u64 time that the task was not the current one
+export const TASK_STAMP = TASK_SLEEP + 8; // u64 when it stopped being it, 0 = it is, or nobody asked
+export const TASK_LOCKS = TASK_STAMP + 8; // lock[10]: who holds each bit of the groups callback and list
+export const TASK_LOCK_COUNT = 10;
 
 export const LOCK_BASE = 0; // u32 base of the frame that is entered or left
 export const LOCK_SERIAL = LOCK_BASE + 4; // u32 number of this holder; nobody else ever has it
 export const LOCK_INDEX = LOCK_SERIAL + 4; // u32 user whose entry handler runs; LOCK_INDEX_NONE when none does
 export const LOCK_SHARED = LOCK_INDEX + 3; // u8 nonzero while a handler of the exclusive group runs
+export const LOCK_FREGS = LOCK_INDEX + 4; // u32 registers that its handlers see
 export const LOCK_SHIFT = 4;
 export const LOCK_SIZE = 1 << LOCK_SHIFT;
 export const LOCK_INDEX_NONE = FGRAPH_ARRAY_SIZE;
 
-export const TASK_FREGS = TASK_LOCKS + TASK_LOCK_COUNT * LOCK_SIZE; // fregs[2]: of a callback, and of one nested in it
-export const TASK_FREGS_COUNT = 2;
+export const TASK_FREGS = TASK_LOCKS + TASK_LOCK_COUNT * LOCK_SIZE; // fregs[10]: of a callback, of one nested in it, …
+export const TASK_FREGS_COUNT = TASK_LOCK_COUNT;
 
 export const FREGS_IP = 0; // u64
 export const FREGS_COUNT = FREGS_IP + 8; // u32 words of arguments (entry) or results (return) present
 export const FREGS_RESERVED = FREGS_COUNT + 4; // u32
-export const FREGS_WORDS = FREGS_RESERVED + 4; // u64[FREGS_MAX]
+export const FREGS_PARENT = FREGS_RESERVED + 4; // u64 ip of the caller, for plain ops
+export const FREGS_WORDS = FREGS_PARENT + 8; // u64[FREGS_MAX]
 export const FREGS_MAX = 32;
 export const FREGS_SIZE = FREGS_WORDS + FREGS_MAX * WORD_SIZE;
 
@@ -157,6 +235,7 @@ export const RECURSION_CALLBACK = 0;
 export const RECURSION_LIST = 5;
 export const RECURSION_INTERNAL = 10;
 export const RECURSION_CALLBACK_MASK = (1 << RECURSION_LIST) - 1;
+export const RECURSION_LOCK_MASK = (1 << RECURSION_INTERNAL) - 1; // bits that have a lock
 export const CONTEXT_NMI = 0;
 export const CONTEXT_IRQ = 1;
 export const CONTEXT_SOFTIRQ = 2;
@@ -248,9 +327,11 @@ export const RING_LOST = RING_ON + 4; // u32 events dropped (RING_STOP) or overw
 export const RING_FIRST = RING_LOST + 4; // u32 address of the first page
 export const RING_UNREPORTED = RING_FIRST + 4; // u32 losses that no page header carries yet
 export const RING_EXTRA = RING_UNREPORTED + 4; // u32 words of the open page that are not the first of an event
-export const RING_TASK = RING_EXTRA + 4; // u32 the task that records here; 0 = nobody
+export const RING_TASK = RING_EXTRA + 4; // u32 the task that records here; 0 = nobody, RING_ALL_TASKS = any
 export const RING_NEXT = RING_TASK + 4; // u32
+export const RING_PID = RING_NEXT + 4; // u32 what the last RECORD_TASK of the open page says, 0 = it has none
 export const RING_HEADER_SIZE = 128;
+export const RING_ALL_TASKS = 1;
 
 export const RING_OVERWRITE = 0;
 export const RING_STOP = 1;
@@ -277,6 +358,8 @@ export const RECORD_RETURN_LONG = 3; // payload: site; next word: call time
 export const RECORD_UNWOUND = 4; // payload: site; next word: call time. The frame was left without returning
 export const RECORD_DEPTH = 5; // payload: depth of the next entry, or of the next return plus one
 export const RECORD_TIME = 6; // next word: time of the next record
+export const RECORD_FUNCTION = 7; // payload: site; next word: ip of the caller
+export const RECORD_TASK = 0; // payload: pid of the RECORD_FUNCTION records that follow on this page
 export const RECORD_SITE_MAX = (1 << 29) - 1;
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -291,8 +374,6 @@ export const STAT_MAX = STAT_SELF + 8; // u64 longest single call
 
 // ---------------------------------------------------------------------------------------------------------------
 // fprobes (spec/fprobe.md). A probe is a slot; the table of slots moves when it grows, what hangs on a slot does not.
-
-export const SITE_LOCATION = SITE_SIZE - 4; // u32 location record of the site, 0 = no probe watches it
 
 export const ABI_FPROBE = 3072;
 export const ABI_FPROBES = ABI_FPROBE; // u32 address of the slots

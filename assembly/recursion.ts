@@ -1,50 +1,68 @@
 // Recursion protection (spec/fgraph.md §9): a bit per context says that callbacks run there. A second entry in the same
-// context takes the transition bit, a third is refused.
+// context takes the transition bit, a third is refused. Handlers of function-graph users and those of plain ops have a
+// group of bits each.
 //
 // The kernel's holder always comes back to clear its bit. Ours may not: a handler that traps leaves with the program.
 // So each bit has a lock record: which frame its holder works on, and a number that nobody else ever gets. Whoever puts
 // the stack back below that frame takes the lock away, and a holder that does come back finds that it no longer has it.
 //
 //   TASK_RECURSION   14..10 internal   9..5 list walker   4..0 callbacks: transition, normal, softirq, irq, NMI
-//   TASK_LOCKS       lock[5]: | base | serial | user whose entry handler runs | 0 |
+//   TASK_LOCKS       lock[10]: | base | serial | user whose entry handler runs | fregs |
+//
+// The walker of plain ops works on no frame; its base is one byte below the top. So the frames that its handlers push and
+// pop lie above it, and whoever puts the stack back to that top takes the lock away.
 
 import {
-  ABI_SERIAL, CONTEXT_TRANSITION, LOCK_BASE, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT,
-  RECURSION_CALLBACK, RECURSION_CALLBACK_MASK, TASK_CONTEXT, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
+  ABI_SERIAL, CONTEXT_TRANSITION, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL,
+  LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT, TASK_FREGS, TASK_LOCKS,
+  TASK_LOCK_COUNT, TASK_RECURSION,
 } from './layout';
 
-export function lock_address(task: u32, bit: u32): u32 {
+function lockAddress(task: u32, bit: u32): u32 {
   return task + TASK_LOCKS + (bit << LOCK_SHIFT);
 }
 
+/// The bits of both groups that are set.
 export function recursion_held(task: u32): u32 {
-  return load<u32>(task, TASK_RECURSION) & RECURSION_CALLBACK_MASK;
+  return load<u32>(task, TASK_RECURSION) & RECURSION_LOCK_MASK;
 }
 
-/// The callback bit that a lock taken now would get, or -1.
-export function recursion_next(task: u32): i32 {
-  const bits = recursion_held(task);
-  const bit = RECURSION_CALLBACK + load<u32>(task, TASK_CONTEXT);
-  if (!bits || !(bits >> bit & 1)) return bit;
-  return bits >> (RECURSION_CALLBACK + CONTEXT_TRANSITION) & 1 ? -1 : RECURSION_CALLBACK + CONTEXT_TRANSITION;
+/// The bit of `group`, RECURSION_CALLBACK or RECURSION_LIST, that a lock taken now would get, or -1.
+export function recursion_next(task: u32, group: u32): i32 {
+  const bits = load<u32>(task, TASK_RECURSION);
+  const bit = group + load<u32>(task, TASK_CONTEXT);
+  if (!(bits >> bit & 1)) return bit;
+  const transition = group + CONTEXT_TRANSITION;
+  return bits >> transition & 1 ? -1 : transition;
+}
+
+/// The registers of a callback that would run now: one buffer for each callback that another one can interrupt, so that
+/// the outer handler's words stay what they were.
+export function recursion_fregs(task: u32): u32 {
+  return task + TASK_FREGS + popcnt<u32>(recursion_held(task)) * FREGS_SIZE;
 }
 
 /// Takes the lock for work on the frame at `base`. Returns its record, or 0 when callbacks must not run.
-export function recursion_lock(task: u32, base: u32): u32 {
-  const bit = recursion_next(task);
+export function recursion_lock(task: u32, base: u32, group: u32): u32 {
+  const bit = recursion_next(task, group);
   if (bit < 0) return 0;
   const serial = load<u32>(0, ABI_SERIAL) + 1;
   store<u32>(0, serial, ABI_SERIAL);
-  const lock = lock_address(task, bit);
+  const lock = lockAddress(task, bit);
   store<u32>(lock, base, LOCK_BASE);
   store<u32>(lock, serial, LOCK_SERIAL);
   store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
+  store<u32>(lock, recursion_fregs(task), LOCK_FREGS);
   store<u32>(task, load<u32>(task, TASK_RECURSION) | 1 << bit, TASK_RECURSION);
   return lock;
 }
 
-export function lock_bit(task: u32, lock: u32): u32 {
+function lockBit(task: u32, lock: u32): u32 {
   return (lock - task - TASK_LOCKS) >> LOCK_SHIFT;
+}
+
+export function lock_fregs(lock: u32): u32 {
+  return load<u32>(lock, LOCK_FREGS);
 }
 
 export function lock_serial(lock: u32): u32 {
@@ -53,17 +71,17 @@ export function lock_serial(lock: u32): u32 {
 
 /// Whether the holder that got `serial` still has the lock.
 export function recursion_mine(task: u32, lock: u32, serial: u32): bool {
-  return load<u32>(lock, LOCK_SERIAL) == serial && <bool>(load<u32>(task, TASK_RECURSION) >> lock_bit(task, lock) & 1);
+  return load<u32>(lock, LOCK_SERIAL) == serial && <bool>(load<u32>(task, TASK_RECURSION) >> lockBit(task, lock) & 1);
 }
 
 export function recursion_unlock(task: u32, lock: u32): void {
-  store<u32>(task, load<u32>(task, TASK_RECURSION) & ~(1 << lock_bit(task, lock)), TASK_RECURSION);
+  store<u32>(task, load<u32>(task, TASK_RECURSION) & ~(1 << lockBit(task, lock)), TASK_RECURSION);
 }
 
 /// Takes away every lock for work on a frame at or above `base`: its holder left without coming back.
 export function recursion_break(task: u32, base: u32): void {
   for (let bit: u32 = 0; bit < <u32>TASK_LOCK_COUNT; bit++) {
-    const lock = lock_address(task, bit);
+    const lock = lockAddress(task, bit);
     if (recursion_held(task) >> bit & 1 && load<u32>(lock, LOCK_BASE) >= base) recursion_unlock(task, lock);
   }
 }
@@ -72,7 +90,7 @@ export function recursion_break(task: u32, base: u32): void {
 /// goes with its holder however that ends.
 export function lock_shared(task: u32): bool {
   for (let bit: u32 = 0; bit < <u32>TASK_LOCK_COUNT; bit++) {
-    if (load<u32>(task, TASK_RECURSION) >> bit & 1 && load<u8>(lock_address(task, bit), LOCK_SHARED)) return true;
+    if (load<u32>(task, TASK_RECURSION) >> bit & 1 && load<u8>(lockAddress(task, bit), LOCK_SHARED)) return true;
   }
   return false;
 }
@@ -80,15 +98,15 @@ export function lock_shared(task: u32): bool {
 /// Whether the frame at `base` is being entered or left right now.
 export function recursion_works_on(task: u32, base: u32): bool {
   for (let bit: u32 = 0; bit < <u32>TASK_LOCK_COUNT; bit++) {
-    if (recursion_held(task) >> bit & 1 && load<u32>(lock_address(task, bit), LOCK_BASE) == base) return true;
+    if (recursion_held(task) >> bit & 1 && load<u32>(lockAddress(task, bit), LOCK_BASE) == base) return true;
   }
   return false;
 }
 
-/// The lock of the callback that runs now, the innermost one, or 0.
+/// The lock of the function-graph callback that runs now, the innermost one, or 0.
 export function recursion_current(task: u32): u32 {
-  const held = recursion_held(task);
+  const held = load<u32>(task, TASK_RECURSION) & RECURSION_CALLBACK_MASK;
   if (!held) return 0;
   // The transition bit is only ever taken inside another; among the contexts the more urgent one has the lower number.
-  return lock_address(task, held >> CONTEXT_TRANSITION & 1 ? CONTEXT_TRANSITION : ctz<u32>(held));
+  return lockAddress(task, held >> CONTEXT_TRANSITION & 1 ? CONTEXT_TRANSITION : ctz<u32>(held));
 }

@@ -13,16 +13,16 @@
 // RING_OLD holds the base of the frame at which the page began: frames at or above it came later. A return below it
 // says its call time and moves the border down to itself, since whatever is pushed there afterwards is new.
 //
-// Every word of a page is either the first of an event (entry, return, unwound) or an extra: a second word, a depth, a
-// time. RING_EXTRA counts the extras, so that the events of a page are known without reading it.
+// Every word of a page is either the first of an event (entry, return, unwound, function) or an extra: a second word, a
+// depth, a time, a task. RING_EXTRA counts the extras, so that the events of a page are known without reading it.
 
 import { hostWait } from './host';
 import {
-  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG,
-  RECORD_SHIFT, RECORD_SIZE, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD,
+  ABI_RINGS, EBUSY, EINVAL, RECORD_DEPTH, RECORD_ENTRY, RECORD_FUNCTION, RECORD_PAYLOAD_SHIFT, RECORD_RETURN,
+  RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RECORD_TASK, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD,
   RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGES, RING_PAGES_MAX,
   RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST, RING_PAGE_SEQUENCE, RING_PAGE_SHIFT,
-  RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_STOP, RING_TAIL, RING_TASK, RING_TIME, RING_UNREPORTED,
+  RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PID, RING_STOP, RING_TAIL, RING_TASK, RING_TIME, RING_UNREPORTED,
   RING_WRITE,
 } from './layout';
 import { region_alloc, region_free } from './region';
@@ -82,6 +82,7 @@ function openPage(ring: u32, time: u64, depth: i32, base: u32): u32 {
   store<u32>(page, 0, RING_PAGE_EVENTS);
   store<u32>(ring, 0, RING_UNREPORTED);
   store<u32>(ring, 0, RING_EXTRA);
+  store<u32>(ring, 0, RING_PID);
   store<u32>(ring, head, RING_HEAD);
   store<u32>(ring, page, RING_PAGE);
   store<u32>(ring, page + RING_PAGE_HEADER_SIZE, RING_WRITE);
@@ -105,6 +106,11 @@ export function ring_return(ring: u32, site: u32, time: u64, depth: i32, call: u
   }
   simpleEvent(ring, RECORD_RETURN, site, time, depth);
   return true;
+}
+
+/// The same for a frame whose entry was not recorded.
+export function ring_return_alone(ring: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
+  return ring_event(ring, RECORD_RETURN_LONG, site, time, depth + 1, call, base);
 }
 
 /// The same for a frame that was left without returning.
@@ -134,31 +140,13 @@ function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call
   const last = load<u64>(ring, RING_TIME);
   if (time < last) time = last;
   if (type == RECORD_RETURN && base < load<u32>(ring, RING_OLD)) type = RECORD_RETURN_LONG;
-  let page = load<u32>(ring, RING_PAGE);
-  if (page) {
-    const room = page + RING_PAGE_SIZE - load<u32>(ring, RING_WRITE);
-    if (room < eventSize(ring, type, time - last, depth)) page = 0;
-  }
-  if (!page) {
-    page = openPage(ring, time, depth, base);
-    if (!page) {
-      store<u32>(ring, load<u32>(ring, RING_LOST) + 1, RING_LOST);
-      store<u32>(ring, load<u32>(ring, RING_UNREPORTED) + 1, RING_UNREPORTED);
-      return false;
-    }
-    if (type == RECORD_RETURN) type = RECORD_RETURN_LONG;
-  }
+  const head = load<u32>(ring, RING_HEAD);
+  if (!makeRoom(ring, eventSize(ring, type, time - last, depth), time, depth, base)) return false;
+  if (type == RECORD_RETURN && load<u32>(ring, RING_HEAD) != head) type = RECORD_RETURN_LONG;
 
+  const delta = writeGap(ring, time);
   let at = load<u32>(ring, RING_WRITE);
   let extra: u32 = 0;
-  let delta = time - load<u64>(ring, RING_TIME);
-  if (delta > <u64>u32.MAX_VALUE) {
-    store<u64>(at, RECORD_TIME);
-    store<u64>(at, time, RECORD_SIZE);
-    at += 2 * RECORD_SIZE;
-    extra += 2;
-    delta = 0;
-  }
   if (load<i32>(ring, RING_DEPTH) != depth) {
     store<u64>(at, <u64>(depth << RECORD_PAYLOAD_SHIFT | RECORD_DEPTH));
     at += RECORD_SIZE;
@@ -171,7 +159,7 @@ function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call
     at += RECORD_SIZE;
     extra += 1;
   }
-  if (extra) store<u32>(ring, load<u32>(ring, RING_EXTRA) + extra, RING_EXTRA);
+  if (extra) addExtra(ring, extra);
   store<u32>(ring, at, RING_WRITE);
   store<u64>(ring, time, RING_TIME);
   if (type == RECORD_ENTRY) {
@@ -181,6 +169,57 @@ function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call
     if (base < load<u32>(ring, RING_OLD)) store<u32>(ring, base, RING_OLD);
   }
   return true;
+}
+
+/// Records that `site` was entered from `parent` by the task `pid`. False: off, or no room (counted as lost). Independent
+/// of frames and depths.
+export function ring_function(ring: u32, site: u32, time: u64, parent: u64, pid: u32): bool {
+  if (!load<u32>(ring, RING_ON)) return false;
+  const last = load<u64>(ring, RING_TIME);
+  if (time < last) time = last;
+  const size = (time - last > <u64>u32.MAX_VALUE ? 5 : 3) * RECORD_SIZE;
+  if (!makeRoom(ring, size, time, load<i32>(ring, RING_DEPTH), u32.MAX_VALUE)) return false;
+  const delta = writeGap(ring, time);
+  let at = load<u32>(ring, RING_WRITE);
+  if (load<u32>(ring, RING_PID) != pid) {
+    store<u64>(at, <u64>(pid << RECORD_PAYLOAD_SHIFT | RECORD_TASK));
+    store<u32>(ring, pid, RING_PID);
+    addExtra(ring, 1);
+    at += RECORD_SIZE;
+  }
+  store<u64>(at, delta << 32 | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_FUNCTION));
+  store<u64>(at, parent, RECORD_SIZE);
+  addExtra(ring, 1);
+  store<u32>(ring, at + 2 * RECORD_SIZE, RING_WRITE);
+  store<u64>(ring, time, RING_TIME);
+  return true;
+}
+
+/// Sees that the open page has `size` bytes left, opening the next one if not. False: the buffer is full and stops; the
+/// event is counted as lost.
+function makeRoom(ring: u32, size: u32, time: u64, depth: i32, base: u32): bool {
+  const page = load<u32>(ring, RING_PAGE);
+  if (page && page + RING_PAGE_SIZE - load<u32>(ring, RING_WRITE) >= size) return true;
+  if (openPage(ring, time, depth, base)) return true;
+  store<u32>(ring, load<u32>(ring, RING_LOST) + 1, RING_LOST);
+  store<u32>(ring, load<u32>(ring, RING_UNREPORTED) + 1, RING_UNREPORTED);
+  return false;
+}
+
+/// The time from the last record to `time`; what 32 bits cannot say is written down, and 0 remains.
+function writeGap(ring: u32, time: u64): u64 {
+  const gap = time - load<u64>(ring, RING_TIME);
+  if (gap <= <u64>u32.MAX_VALUE) return gap;
+  const at = load<u32>(ring, RING_WRITE);
+  store<u64>(at, RECORD_TIME);
+  store<u64>(at, time, RECORD_SIZE);
+  store<u32>(ring, at + 2 * RECORD_SIZE, RING_WRITE);
+  addExtra(ring, 2);
+  return 0;
+}
+
+function addExtra(ring: u32, words: u32): void {
+  store<u32>(ring, load<u32>(ring, RING_EXTRA) + words, RING_EXTRA);
 }
 
 function hasCall(type: u32): bool {

@@ -1,13 +1,21 @@
 // Sites: a table of records with dense ids. What a filter says about a site is worked out when the filter changes and
-// kept here as one bit per function-graph user, so that an entry tests one word instead of up to 16 hashes.
+// kept here as one bit per function-graph user, so that an entry tests one word instead of up to 16 hashes; one more bit
+// says that plain ops are attached (ops.ts).
 //
-//   site s   | ip u64 | flags u32 | users u32 | reserved 16 |        at ABI_SITES + s * 32, while s < ABI_SITE_COUNT
+//   site s   | ip u64 | flags u32 | users u32 | ops u32 | 0 | location of probes u32 |
+//            at ABI_SITES + s * 32, while s < ABI_SITE_COUNT
+//
+// The flags are those of the kernel's record (spec/fgraph.md §1.3), the count in their low bits what `enabled_functions`
+// prints: the function-graph users of a site count as one, since the kernel sees their manager alone.
 
 import { gops_kind, gops_registered, stats_resize } from './gops';
 import {
-  ABI_FPROBE_GRAPH, ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, GOPS_FPROBE,
-  RECORD_SITE_MAX, SITE_IP, SITE_SHIFT, SITE_SIZE, SITE_USERS,
+  ABI_FPROBE_GRAPH, ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, FGRAPH_ARRAY_MASK,
+  GOPS_FPROBE, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_DIRECT, OPS_FL_SAVE_REGS, RECORD_SITE_MAX, SITE_FLAGS,
+  SITE_FL_DIRECT, SITE_FL_DIRECT_EN, SITE_FL_ENABLED, SITE_FL_REGS, SITE_FL_REGS_EN, SITE_FL_TOUCHED, SITE_GRAPH_MASK,
+  SITE_IP, SITE_OPS, SITE_SHIFT, SITE_SIZE, SITE_USERS,
 } from './layout';
+import { ops_address } from './ops';
 import { region_alloc, region_free } from './region';
 import { sync } from './task';
 
@@ -58,21 +66,40 @@ export function site_set_ip(site: u32, low: u32, high: u32): i32 {
   return 0;
 }
 
+/// Brings the flags and the count of a site up to date with who is attached.
+export function site_describe(record: u32): void {
+  const list = load<u32>(record, SITE_OPS);
+  const ops = load<u32>(list, LIST_COUNT); // the null list is empty
+  const count = ops + (load<u32>(record, SITE_USERS) & FGRAPH_ARRAY_MASK ? 1 : 0);
+  let flags = load<u32>(record, SITE_FLAGS) & (SITE_FL_TOUCHED | SITE_GRAPH_MASK) | count;
+  if (count) flags |= SITE_FL_ENABLED | SITE_FL_TOUCHED;
+  for (let k: u32 = 0; k < ops; k++) {
+    const wants = load<u32>(ops_address(load<u32>(list + (k << 2), LIST_SLOTS)), OPS_FLAGS);
+    if (wants & OPS_FL_SAVE_REGS) flags |= SITE_FL_REGS | SITE_FL_REGS_EN;
+    if (wants & OPS_FL_DIRECT) flags |= SITE_FL_DIRECT | SITE_FL_DIRECT_EN;
+  }
+  store<u32>(record, flags, SITE_FLAGS);
+}
+
 /// Sets the users that want a site; the one of the fprobes stays what it is. 0 or -EINVAL: no such site, or a bit of
 /// nobody.
 export function site_set_users(site: u32, users: u32): i32 {
   const fprobe = load<u32>(0, ABI_FPROBE_GRAPH);
   if (!site_exists(site) || users & ~(load<u32>(0, ABI_GOPS_MASK) & ~fprobe)) return -EINVAL;
-  const record = site_address(site);
-  store<u32>(record, users | load<u32>(record, SITE_USERS) & fprobe, SITE_USERS);
+  site_mark(site, FGRAPH_ARRAY_MASK & ~fprobe & ~users, false);
+  site_mark(site, users, true);
   return 0;
 }
 
 /// Sets or clears bits of the users that want a site, which exists.
 export function site_mark(site: u32, users: u32, on: bool): void {
-  const record = site_address(site);
+  setUsers(site_address(site), users, on);
+}
+
+function setUsers(record: u32, users: u32, on: bool): void {
   const had = load<u32>(record, SITE_USERS);
   store<u32>(record, on ? had | users : had & ~users, SITE_USERS);
+  site_describe(record);
 }
 
 /// Says whether user `index` wants a site. 0 or -EINVAL: no such site or user.
@@ -85,8 +112,7 @@ export function site_want(site: u32, index: u32, on: u32): i32 {
 /// Makes every site forget user `index`.
 export function sites_forget(index: u32): void {
   const end = site_address(load<u32>(0, ABI_SITE_COUNT));
-  const keep = ~(1 << index);
   for (let record = site_address(0); record < end; record += SITE_SIZE) {
-    store<u32>(record, load<u32>(record, SITE_USERS) & keep, SITE_USERS);
+    if (load<u32>(record, SITE_USERS) >> index & 1) setUsers(record, 1 << index, false);
   }
 }

@@ -62,7 +62,8 @@ export function restore(mark: u32): void {
   fgraph_restore(current, mark);
 }
 
-// `enter` with the arguments as words. They are stored only for users who are called with them.
+// `enter` with the arguments as words. They are stored only for users who are called with them. Those of up to four words
+// try direct mode first, in place; for the rare longer ones a second call is cheaper than sixteen copies of it.
 
 export function enter_1(site: u32, a: i64): u32 {
   const cookie = Direct.enter(current, site);
@@ -111,226 +112,193 @@ export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
 }
 
 export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-  }
-  return Longer.enter(site, 5);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  return fgraph_enter(current, site, 5);
 }
 
 export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-  }
-  return Longer.enter(site, 6);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  return fgraph_enter(current, site, 6);
 }
 
 export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-  }
-  return Longer.enter(site, 7);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  return fgraph_enter(current, site, 7);
 }
 
 export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-  }
-  return Longer.enter(site, 8);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  return fgraph_enter(current, site, 8);
 }
 
 export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-  }
-  return Longer.enter(site, 9);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  return fgraph_enter(current, site, 9);
 }
 
 export function enter_10(
   site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64
 ): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-  }
-  return Longer.enter(site, 10);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  return fgraph_enter(current, site, 10);
 }
 
 export function enter_11(
   site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64
 ): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-    store<i64>(words, k, 80);
-  }
-  return Longer.enter(site, 11);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  return fgraph_enter(current, site, 11);
 }
 
 export function enter_12(
   site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64
 ): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-    store<i64>(words, k, 80);
-    store<i64>(words, l, 88);
-  }
-  return Longer.enter(site, 12);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  return fgraph_enter(current, site, 12);
 }
 
 export function enter_13(
   site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64
 ): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-    store<i64>(words, k, 80);
-    store<i64>(words, l, 88);
-    store<i64>(words, m, 96);
-  }
-  return Longer.enter(site, 13);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  return fgraph_enter(current, site, 13);
 }
 
 export function enter_14(
   site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
   n: i64
 ): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-    store<i64>(words, k, 80);
-    store<i64>(words, l, 88);
-    store<i64>(words, m, 96);
-    store<i64>(words, n, 104);
-  }
-  return Longer.enter(site, 14);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  store<i64>(words, n, 104);
+  return fgraph_enter(current, site, 14);
 }
 
 export function enter_15(
   site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
   n: i64, o: i64
 ): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-    store<i64>(words, k, 80);
-    store<i64>(words, l, 88);
-    store<i64>(words, m, 96);
-    store<i64>(words, n, 104);
-    store<i64>(words, o, 112);
-  }
-  return Longer.enter(site, 15);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  store<i64>(words, n, 104);
+  store<i64>(words, o, 112);
+  return fgraph_enter(current, site, 15);
 }
 
 export function enter_16(
@@ -338,26 +306,23 @@ export function enter_16(
   n: i64, o: i64, p: i64
 ): u32 {
   const count = fregs_take(current, 16);
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
   const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-    store<i64>(words, d, 24);
-    store<i64>(words, e, 32);
-    store<i64>(words, f, 40);
-    store<i64>(words, g, 48);
-    store<i64>(words, h, 56);
-    store<i64>(words, i, 64);
-    store<i64>(words, j, 72);
-    store<i64>(words, k, 80);
-    store<i64>(words, l, 88);
-    store<i64>(words, m, 96);
-    store<i64>(words, n, 104);
-    store<i64>(words, o, 112);
-    store<i64>(words, p, 120);
-  }
-  return Longer.enter(site, count);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  store<i64>(words, n, 104);
+  store<i64>(words, o, 112);
+  store<i64>(words, p, 120);
+  return fgraph_enter(current, site, count);
 }

@@ -11,7 +11,7 @@ type W = bigint;
 /// Every export of `fprobe.wasm`. Addresses and ids are unsigned 32-bit numbers, below 2^31 in practice; errors are negative.
 export interface EngineExports extends WebAssembly.Exports {
   readonly memory: WebAssembly.Memory;
-  /// Handlers of GOPS_WASM users: `(index, site, frame, fregs) → i32`, all i32. Entry 0 stays empty.
+  /// Handlers of GOPS_WASM users and OPS_WASM ops: `(index or handle, site, frame, fregs) → i32`, all i32. Entry 0 stays empty.
   readonly table: WebAssembly.Table;
   heap_base(): number;
   sync(): void;
@@ -47,6 +47,14 @@ export interface EngineExports extends WebAssembly.Exports {
   fprobe_clear(handle: bigint): number;
   fprobe_site(low: number, high: number): number;
   fprobe_drain(): number;
+  graph_options(index: number, options: number, threshold: number): number;
+  graph_filter(on: number): void;
+  graph_site(site: number, starts: number, notrace: number): number;
+  graph_depth(max: number): number;
+
+  ops_register(kind: number, handler: number, flags: number): number;
+  ops_unregister(handle: number): number;
+  ops_want(handle: number, site: number, on: number): number;
 
   reserve(index: number, bytes: number): number;
   retrieve(index: number): number;
@@ -89,8 +97,9 @@ export interface EngineExports extends WebAssembly.Exports {
 
 /// What the engine asks of its host, all optional.
 export interface EngineImports {
-  /// Runs a handler of a GOPS_HOST user. From an entry handler, nonzero asks for the exit callback. Must not throw.
-  call?(handler: number, index: number, site: number, frame: number, fregs: number): number;
+  /// Runs a handler of a GOPS_HOST user or of OPS_HOST ops. From an entry handler, nonzero asks for the exit callback. Must not
+  /// throw.
+  call?(handler: number, owner: number, site: number, frame: number, fregs: number): number;
   /// Nanoseconds since any fixed moment, below 2^53. Default: `performance.now()`.
   clock?(): number;
   /// Blocks until a ring buffer may have something to read; 0 = give up. Default: gives up.
@@ -172,6 +181,16 @@ export class Engine {
       ENOSPC: `${layout.FGRAPH_ARRAY_SIZE} are registered already, unregister one first`,
       ENODEV: 'the engine was stopped for good',
     });
+  }
+
+  /// Registers plain ops and returns their handle; arguments as of the export.
+  registerOps(kind: number, handler: number, flags = 0): number {
+    return check(this.exports.ops_register(kind, handler, flags), 'cannot register function-trace ops');
+  }
+
+  /// Attaches ops to a site, or detaches them.
+  wantOps(handle: number, site: number, on: boolean): void {
+    check(this.exports.ops_want(handle, site, on ? 1 : 0), `cannot ${on ? 'attach' : 'detach'} ops at site ${site}`);
   }
 }
 

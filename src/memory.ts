@@ -105,7 +105,17 @@ export class Memory {
     return this.load32(layout.ABI_SITES) + id * layout.SITE_SIZE;
   }
 
-  /// Bit k: function-graph user k wants the site.
+  /// How many watch a site, as `enabled_functions` counts: all function-graph users are one.
+  siteWatchers(id: number): number {
+    return this.siteFlags(id) & layout.SITE_COUNT_MASK;
+  }
+
+  /// Record flags of a site, `SITE_FL_*` and the count.
+  siteFlags(id: number): number {
+    return this.load32(this.#site(id) + layout.SITE_FLAGS);
+  }
+
+  /// Nonzero while anybody watches the site. Bit k: function-graph user k; `SITE_HAS_OPS`: plain ops.
   siteUsers(id: number): number {
     return this.load32(this.#site(id) + layout.SITE_USERS);
   }

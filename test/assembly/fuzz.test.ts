@@ -16,7 +16,7 @@ const WORD = layout.WORD_SIZE;
 class Thrown extends Error {}
 
 /// What the steps came to, so that a test that no longer tests much is noticed.
-const seen = { entries: 0, unwound: 0, overrun: 0, stray: 0, thrown: 0, users: 0, records: 0, probes: 0 };
+const seen = { entries: 0, unwound: 0, overrun: 0, stray: 0, thrown: 0, users: 0, records: 0, probes: 0, ops: 0 };
 
 function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(`broken: ${what}`);
@@ -41,7 +41,7 @@ function checkTask(engine: Engine, task: number): void {
   must(top >= bottom && top <= limit && top % WORD === 0, `top ${top} of ${bottom}..${limit}`);
   must(limit === bottom + (field(layout.TASK_WORDS) - layout.SHADOW_STACK_SLACK) * WORD, 'limit');
   must(field(layout.TASK_DIRECT) === 0 || task === exports.task_current(), 'only the current task is in direct mode');
-  must(field(layout.TASK_RECURSION) >>> 5 === 0, 'recursion bits');
+  must(field(layout.TASK_RECURSION) >>> layout.RECURSION_INTERNAL === 0, 'recursion bits');
   let frames = 0;
   for (let end = top; end > bottom; frames++) {
     const base = end - WORD - (memory.load32(end - WORD) & layout.FGRAPH_FRAME_OFFSET_MASK) * WORD;
@@ -81,14 +81,63 @@ function checkUsers({ memory }: Engine): void {
     const index = memory.load32(layout.ABI_LRU + 4 * i) | 0;
     if (index >= 0) free.push(index);
     const kind = memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_KIND);
-    must(kind <= layout.GOPS_FPROBE && (kind !== 0) === ((mask >>> i) % 2 === 1), `kind of user ${i}`);
+    must(kind <= layout.GOPS_FRAME && (kind !== 0) === ((mask >>> i) % 2 === 1), `kind of user ${i}`);
   }
   const all = free.reduce((bits, index) => bits | (1 << index), mask);
   must(all === layout.FGRAPH_ARRAY_MASK && free.every((index) => !(mask & (1 << index))), 'free indices');
   const [sites, count] = [memory.load32(layout.ABI_SITES), memory.load32(layout.ABI_SITE_COUNT)];
   for (let site = 0; site < count; site++) {
     const users = memory.load32(sites + site * layout.SITE_SIZE + layout.SITE_USERS);
-    must((users & ~mask) === 0, `users of site ${site}`);
+    must((users & ~mask & ~layout.SITE_HAS_OPS) === 0, `users of site ${site}`);
+  }
+}
+
+/// Every ops of every list is registered, in order of registration, and counted on both sides.
+function checkOps({ memory }: Engine): void {
+  const [table, capacity] = [memory.load32(layout.ABI_OPS), memory.load32(layout.ABI_OPS_CAPACITY)];
+  const [sites, count] = [memory.load32(layout.ABI_SITES), memory.load32(layout.ABI_SITE_COUNT)];
+  const attached = Array<number>(capacity).fill(0);
+  let untraced = 0;
+  for (let site = sites; site < sites + count * layout.SITE_SIZE; site += layout.SITE_SIZE) {
+    const [users, flags] = [memory.load32(site + layout.SITE_USERS), memory.load32(site + layout.SITE_FLAGS)];
+    const list = memory.load32(site + layout.SITE_OPS);
+    must(((users & layout.SITE_HAS_OPS) !== 0) === (list !== 0), 'the bit and the list agree');
+    const length = memory.load32(list + layout.LIST_COUNT);
+    must(length > 0 === (list !== 0), 'no empty lists');
+    let last = Number.POSITIVE_INFINITY;
+    let direct = false;
+    for (let k = 0; k < length; k++) {
+      const slot = memory.load32(list + layout.LIST_SLOTS + 4 * k);
+      const ops = table + slot * layout.OPS_SIZE;
+      must(slot < capacity && memory.load32(ops + layout.OPS_KIND) !== 0, 'ops of a list exists');
+      const serial = memory.load32(ops + layout.OPS_SERIAL);
+      must(serial < last, 'newest first');
+      last = serial;
+      attached[slot]++;
+      if (memory.load32(ops + layout.OPS_FLAGS) & layout.OPS_FL_DIRECT) direct = true;
+    }
+    const watchers = length + (users & layout.FGRAPH_ARRAY_MASK ? 1 : 0);
+    must((flags & layout.SITE_COUNT_MASK) === watchers, 'count of a site');
+    must(((flags & layout.SITE_FL_ENABLED) !== 0) === watchers > 0, 'a site is enabled while it is watched');
+    must(((flags & layout.SITE_FL_DIRECT) !== 0) === direct, 'direct');
+    if (flags & layout.SITE_GRAPH_NOTRACE) untraced++;
+  }
+  must(untraced === memory.load32(layout.ABI_GRAPH_NOTRACE), 'count of set_graph_notrace');
+  let calling = 0;
+  for (let slot = 0; slot < capacity; slot++) {
+    const ops = table + slot * layout.OPS_SIZE;
+    const kind = memory.load32(ops + layout.OPS_KIND);
+    if (kind === 0) must(attached[slot] === 0, 'free ops');
+    else must(attached[slot] === memory.load32(ops + layout.OPS_SITES), 'sites of ops');
+    if (kind > layout.OPS_FUNCTION) calling++;
+  }
+  must(calling === memory.load32(layout.ABI_OPS_CALLING), 'ops that call');
+  const free = new Set<number>();
+  for (let next = memory.load32(layout.ABI_OPS_FREE); next !== 0; ) {
+    must(!free.has(next) && next <= capacity, 'list of free ops');
+    free.add(next);
+    must(memory.load32(table + (next - 1) * layout.OPS_SIZE + layout.OPS_KIND) === 0, 'free ops are free');
+    next = memory.load32(table + (next - 1) * layout.OPS_SIZE + layout.OPS_NEXT);
   }
 }
 
@@ -109,6 +158,12 @@ function checkHeap(engine: Engine): void {
   }
   const capacity = memory.load32(layout.ABI_SITE_CAPACITY);
   if (capacity > 0) add(memory.load32(layout.ABI_SITES), capacity * layout.SITE_SIZE, 'sites');
+  for (let site = 0; site < memory.siteCount(); site++) {
+    const list = memory.load32(memory.load32(layout.ABI_SITES) + site * layout.SITE_SIZE + layout.SITE_OPS);
+    if (list !== 0) add(list, memory.load32(list + layout.LIST_SIZE), 'list');
+  }
+  const slots = memory.load32(layout.ABI_OPS_CAPACITY);
+  if (slots > 0) add(memory.load32(layout.ABI_OPS), slots * layout.OPS_SIZE, 'ops');
   for (let i = 0; i < 16; i++) {
     const gops = layout.ABI_GOPS + i * layout.GOPS_SIZE;
     const rows = memory.load32(gops + layout.GOPS_STATS_ROWS);
@@ -134,6 +189,7 @@ function checkAll(engine: Engine): void {
   must(tasks.includes(exports.task_current()), 'the current task exists');
   for (const task of tasks) checkTask(engine, task);
   checkUsers(engine);
+  checkOps(engine);
 }
 
 const SKIPPED = new Set(['memory', 'table', 'heap_base', 'kill']);
@@ -213,20 +269,38 @@ async function run(seed: number): Promise<void> {
       : 1;
   };
 
+  /// A handle of some generation, often the right one.
+  const handle = (): number => {
+    const slot = random.below(6);
+    const at = memory.load32(layout.ABI_OPS) + slot * layout.OPS_SIZE + layout.OPS_GENERATION;
+    const generation = memory.load32(layout.ABI_OPS_CAPACITY) > 0 ? memory.load32(at) : 1;
+    return (Math.max(generation - (random.oneIn(6) ? 1 : 0), 0) << layout.OPS_SLOT_BITS) | slot;
+  };
+
   /// A call that makes sense, for something has to be there that nonsense could break.
   const sensible = (): [name: string, ...values: (number | bigint)[]] => {
     const task = exports.task_current();
     const site = random.below(8);
-    switch (random.below(14)) {
-      case 12:
+    switch (random.below(17)) {
+      case 15:
         return ['fprobe_register', ask()];
-      case 13:
+      case 16:
         return random.oneIn(3) ? ['fprobe_enable', probe(), random.below(2)] : ['fprobe_unregister', probe()];
+      case 12: {
+        const kind = 1 + random.below(3);
+        const handler = kind === layout.OPS_FUNCTION ? random.pick([0, ...ringsOf(engine)]) : 1;
+        return ['ops_register', kind, handler, random.oneIn(5) ? random.pick([4, 32, 1 << 17]) : 0];
+      }
+      case 13:
+        return ['ops_want', handle(), site, random.below(4)];
+      case 14:
+        return random.oneIn(3) ? ['ops_unregister', handle()] : ['graph_site', site, random.below(2), random.below(2)];
       case 0:
         return ['site_want', site, random.below(8), 1];
       case 1: {
-        const kind = 1 + random.below(4);
-        const [entry, ret] = kind < layout.GOPS_WASM ? [0, 0] : [1 + random.below(2), random.below(2)];
+        const kind = 1 + random.below(6);
+        const [entry, ret] =
+          kind < layout.GOPS_WASM || kind === layout.GOPS_FRAME ? [0, 0] : [1 + random.below(2), random.below(2)];
         return ['fgraph_register', kind, entry, ret, kind === 1 ? random.pick([0, ...ringsOf(engine)]) : 0];
       }
       case 2:
@@ -274,7 +348,9 @@ async function run(seed: number): Promise<void> {
     if (name === 'ring_create' && ringsOf(engine).length > 6) values[0] = 3;
     if (name === 'ring_create' && Number(values[0]) > 64) values[0] = 4;
     if (name === 'fprobe_request' && Number(values[0]) > 5000) values[0] = 300;
-    if (name === 'site_add') values[0] = memory.load32(layout.ABI_SITE_COUNT) > 2000 ? -1 : random.below(300);
+    if (name === 'ops_register' && memory.load32(layout.ABI_OPS_CAPACITY) > 32) name = 'ops_unregister';
+    if (name === 'graph_filter' || name === 'graph_depth') values = [random.oneIn(5) ? 1 : 0];
+    if (name === 'site_add') values[0] = memory.load32(layout.ABI_SITE_COUNT) > 140 ? -1 : random.below(100);
     history.push(`${' '.repeat(nested)}${name} ${values.join(' ')}`);
     if (history.length > 40) history.shift();
     attempt(() => {
@@ -308,6 +384,7 @@ async function run(seed: number): Promise<void> {
       const record = memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE;
       seen.probes += memory.load32(record + layout.FPROBE_GENERATION);
     }
+    seen.ops += memory.load32(layout.ABI_OPS_SERIAL);
     for (let i = 0; i < 16; i++)
       seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
   } catch (error) {
@@ -348,12 +425,14 @@ test('the checks find what they look for', async () => {
   const engine = await freshEngine();
   const { exports, memory } = engine;
   const task = exports.task_current();
+  expect(exports.ring_free(engine.createRing(1, 0))).toBe(0);
+  const lists = Array.from({ length: layout.ABI_FREE_CLASSES }, (_, k) => layout.ABI_FREE + 4 * k);
   const damages: [address: number, value: number][] = [
     [task + layout.TASK_TOP, memory.stackBottom() + 8],
     [task + layout.TASK_DEPTH, 3],
     [memory.load32(task + layout.TASK_LIMIT), 1],
     [layout.ABI_GOPS_MASK, 1],
-    [layout.ABI_FREE + 4 * 11, 0], // what was left over when the first stack was aligned
+    [lists.find((list) => memory.load32(list) !== 0)!, 0], // what a buffer left over
   ];
   checkAll(engine);
   checkHeap(engine);

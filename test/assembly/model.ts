@@ -83,8 +83,8 @@ export class ModelTask {
   /// Normal and transition.
   locks: (Lock | undefined)[] = [undefined, undefined];
   rings: (ModelRing | undefined)[] = Array(16).fill(undefined);
-  /// Words of a callback, and of one nested in it; how many of them count.
-  registers: bigint[][] = [Array(32).fill(0n), Array(32).fill(0n)];
+  /// Words of a callback, of one nested in it, and of one that is refused; how many of them count.
+  registers: bigint[][] = Array.from({ length: 3 }, () => Array(32).fill(0n));
   counts = [0, 0];
   #ahead = 0;
 
@@ -132,7 +132,7 @@ export class ModelTask {
   }
 
   sendAhead(index: number, value: bigint): void {
-    if (index < 1 || index >= layout.FREGS_MAX || this.level > 1) return;
+    if (index < 1 || index >= layout.FREGS_MAX) return;
     this.registers[this.level][index] = value;
     this.#ahead = Math.max(this.#ahead, index + 1);
   }
@@ -242,7 +242,7 @@ export class Model {
     const site = this.sites[siteId];
     const { mono } = this;
     const count = words?.length === layout.FREGS_MAX / 2 ? task.takeAhead(words.length) : (words?.length ?? 0);
-    if (site && site.users & this.calling && words && task.level < 2) {
+    if (site && site.users & this.calling && words) {
       for (const [k, word] of words.entries()) task.registers[task.level][k] = word;
     }
     if (!site || task.pause || !site.users) return 0;

@@ -5,12 +5,15 @@ import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../../src/engine.ts';
 
 export interface RingEvent {
-  type: 'entry' | 'return' | 'unwound';
+  type: 'entry' | 'return' | 'unwound' | 'function';
   site: number;
   time: number;
   depth: number;
-  /// Call time, of a return or an unwound frame: from the record, or from the entry on the same page.
+  /// Call time, of a return or an unwound frame: from the record, or from the entry on the same page. Of a function: ip of
+  /// the caller.
   call: number;
+  /// Of a function: the task.
+  pid?: number;
 }
 
 export interface Page {
@@ -43,6 +46,7 @@ function readPage(load: (address: number) => number, page: number, sequence: num
   const open: RingEvent[] = [];
   let time = load64(page + layout.RING_PAGE_TIME);
   let depth = load(page + layout.RING_PAGE_DEPTH);
+  let pid = 0;
   let at = page + layout.RING_PAGE_HEADER_SIZE;
   const end = at + used;
   if (used % 8 !== 0 || end > page + layout.RING_PAGE_SIZE) throw new Error(`page ${sequence} uses ${used} bytes`);
@@ -54,7 +58,11 @@ function readPage(load: (address: number) => number, page: number, sequence: num
     at += layout.RECORD_SIZE;
     types[type]++;
     if (type === layout.RECORD_DEPTH) depth = payload;
-    else if (type === layout.RECORD_TIME) {
+    else if (type === layout.RECORD_TASK) pid = payload;
+    else if (type === layout.RECORD_FUNCTION) {
+      events.push({ type: 'function', site: payload, time, depth, call: load64(at), pid });
+      at += layout.RECORD_SIZE;
+    } else if (type === layout.RECORD_TIME) {
       time = load64(at);
       at += layout.RECORD_SIZE;
     } else if (type === layout.RECORD_ENTRY) {

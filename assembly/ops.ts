@@ -1,0 +1,206 @@
+// Plain ops, ftrace_ops in the kernel: clients that want to know when a function is entered, and nothing else
+// (spec/fgraph.md §1). Any number of them; each site has a list of those that are attached to it, so a site of which
+// nobody wants to know pays nothing, and another one does not search.
+//
+//   ops table   | kind | handler | flags | serial | generation | sites | next free | 0 |     at ABI_OPS + slot * 32
+//   site s      SITE_OPS -> | count | bytes | slot | slot | ...                 newest registration first
+//
+// A handle is slot and generation in one word. The generation changes when the ops goes, so a handle that was kept is
+// noticed; a slot whose generations are used up is not used again.
+
+import {
+  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_EPOCH, ABI_OPS_FREE, ABI_OPS_SERIAL,
+  ABI_SITE_COUNT, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FLAGS, OPS_FL_DIRECT,
+  OPS_FL_MASK, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT, OPS_NONE,
+  OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, RING_ALL_TASKS, RING_TASK, SITE_FLAGS, SITE_FL_DIRECT,
+  SITE_HAS_OPS, SITE_OPS, SITE_SIZE, SITE_USERS,
+} from './layout';
+import { region_alloc, region_free } from './region';
+import { ring_attach, ring_exists } from './ring-buffer';
+import { site_address, site_describe, site_exists } from './site';
+import { sync } from './task';
+
+const OPS_MIN: u32 = 16;
+const LIST_MIN: u32 = 16;
+
+export function ops_address(slot: u32): u32 {
+  return load<u32>(0, ABI_OPS) + (slot << OPS_SHIFT);
+}
+
+export function ops_handle(slot: u32): u32 {
+  return load<u32>(ops_address(slot), OPS_GENERATION) << OPS_SLOT_BITS | slot;
+}
+
+/// The record of `handle`, or 0: stale, or none at all.
+export function ops_of(handle: u32): u32 {
+  const slot = handle & OPS_SLOT_MASK;
+  if (slot >= load<u32>(0, ABI_OPS_CAPACITY) || ops_handle(slot) != handle) return 0;
+  return load<u32>(ops_address(slot), OPS_KIND) == OPS_NONE ? 0 : ops_address(slot);
+}
+
+// ---- slots
+
+/// Makes room for as many ops again. 0, -ENOSPC or -ENOMEM.
+function grow(): i32 {
+  const had = load<u32>(0, ABI_OPS_CAPACITY);
+  const capacity = had ? had << 1 : OPS_MIN;
+  if (capacity > <u32>OPS_SLOT_MASK + 1) return -ENOSPC;
+  const table = region_alloc(capacity << OPS_SHIFT);
+  if (!table) return -ENOMEM;
+  if (had) {
+    memory.copy(table, load<u32>(0, ABI_OPS), had << OPS_SHIFT);
+    region_free(load<u32>(0, ABI_OPS), had << OPS_SHIFT);
+  }
+  store<u32>(0, table, ABI_OPS);
+  store<u32>(0, capacity, ABI_OPS_CAPACITY);
+  for (let slot = capacity; slot-- > had; ) {
+    store<u32>(ops_address(slot), 1, OPS_GENERATION);
+    release(slot);
+  }
+  return 0;
+}
+
+function release(slot: u32): void {
+  store<u32>(ops_address(slot), load<u32>(0, ABI_OPS_FREE), OPS_NEXT);
+  store<u32>(0, slot + 1, ABI_OPS_FREE);
+}
+
+/// One more, or one less, whose handlers run outside of the engine.
+function countCalling(change: i32): void {
+  const count = load<u32>(0, ABI_OPS_CALLING) + change;
+  store<u32>(0, count, ABI_OPS_CALLING);
+  const mask = load<u32>(0, ABI_CALLING_MASK);
+  store<u32>(0, count ? mask | SITE_HAS_OPS : mask & ~SITE_HAS_OPS, ABI_CALLING_MASK);
+}
+
+// ---- registration
+
+/// Registers a client of entries, attached to no site yet.
+///
+/// | kind | handler |
+/// | --- | --- |
+/// | OPS_FUNCTION | ring buffer: the function tracer records there, for all tasks |
+/// | OPS_WASM | index in the exported table |
+/// | OPS_HOST | id that the import `call` understands |
+///
+/// `flags` are OPS_FL_*. Returns a handle, above 0; -EINVAL: bad kind, handler or flags; -EBUSY: the ring buffer is
+/// taken; -ENOSPC: 4096 ops; -ENOMEM; -ENODEV: the engine is dead.
+export function ops_register(kind: u32, handler: u32, flags: u32): i32 {
+  if (load<u32>(0, ABI_DEAD)) return -ENODEV;
+  if (kind == OPS_NONE || kind > <u32>OPS_HOST || !handler || flags & ~OPS_FL_MASK) return -EINVAL;
+  if (kind == OPS_FUNCTION) {
+    if (!ring_exists(handler)) return -EINVAL;
+    if (load<u32>(handler, RING_TASK)) return -EBUSY;
+  }
+  if (!load<u32>(0, ABI_OPS_FREE)) {
+    const error = grow();
+    if (error) return error;
+  }
+  sync();
+  const slot = load<u32>(0, ABI_OPS_FREE) - 1;
+  const ops = ops_address(slot);
+  const serial = load<u32>(0, ABI_OPS_SERIAL) + 1;
+  store<u32>(0, load<u32>(ops, OPS_NEXT), ABI_OPS_FREE);
+  store<u32>(0, serial, ABI_OPS_SERIAL);
+  store<u32>(ops, kind, OPS_KIND);
+  store<u32>(ops, handler, OPS_HANDLER);
+  store<u32>(ops, flags, OPS_FLAGS);
+  store<u32>(ops, flags & OPS_FL_DIRECT ? 0 : serial, OPS_SERIAL); // called last
+  if (kind == OPS_FUNCTION) ring_attach(handler, RING_ALL_TASKS);
+  else countCalling(1);
+  return ops_handle(slot);
+}
+
+/// Unregisters, at once, also from inside a handler: none of its handlers is called any more. 0, or -EINVAL: stale
+/// handle.
+export function ops_unregister(handle: u32): i32 {
+  const ops = ops_of(handle);
+  if (!ops) return -EINVAL;
+  sync();
+  const slot = handle & OPS_SLOT_MASK;
+  const end = site_address(load<u32>(0, ABI_SITE_COUNT));
+  for (let record = site_address(0); record < end && load<u32>(ops, OPS_SITES); record += SITE_SIZE) {
+    if (load<u32>(record, SITE_USERS) & SITE_HAS_OPS) detach(record, ops, slot);
+  }
+  if (load<u32>(ops, OPS_KIND) == OPS_FUNCTION) ring_attach(load<u32>(ops, OPS_HANDLER), 0);
+  else countCalling(-1);
+  store<u32>(ops, OPS_NONE, OPS_KIND);
+  const generation = load<u32>(ops, OPS_GENERATION);
+  if (generation < <u32>OPS_GENERATION_MAX) {
+    store<u32>(ops, generation + 1, OPS_GENERATION);
+    release(slot);
+  }
+  return 0;
+}
+
+// ---- the lists of the sites
+
+/// Attaches ops to a site (`on`), or detaches it. 0, also when it was so before; -EINVAL: stale handle, or no such site;
+/// -EBUSY: the site has another one with OPS_FL_DIRECT; -ENOMEM. After an error all is as it was.
+export function ops_want(handle: u32, site: u32, on: u32): i32 {
+  const ops = ops_of(handle);
+  if (!ops || !site_exists(site)) return -EINVAL;
+  const slot = handle & OPS_SLOT_MASK;
+  const record = site_address(site);
+  if (on) return attach(record, ops, slot);
+  detach(record, ops, slot);
+  return 0;
+}
+
+function attach(record: u32, ops: u32, slot: u32): i32 {
+  const serial = load<u32>(ops, OPS_SERIAL);
+  let list = load<u32>(record, SITE_OPS);
+  const count = load<u32>(list, LIST_COUNT); // the null list is empty
+  let k: u32 = 0;
+  for (; k < count; k++) {
+    const other = load<u32>(list + (k << 2), LIST_SLOTS);
+    if (other == slot) return 0;
+    if (load<u32>(ops_address(other), OPS_SERIAL) < serial) break;
+  }
+  if (load<u32>(ops, OPS_FLAGS) & OPS_FL_DIRECT && load<u32>(record, SITE_FLAGS) & SITE_FL_DIRECT) return -EBUSY;
+  const size = load<u32>(list, LIST_SIZE);
+  if (<u32>LIST_SLOTS + (count + 1 << 2) > size) {
+    const larger = size ? size << 1 : LIST_MIN;
+    const copy = region_alloc(larger);
+    if (!copy) return -ENOMEM;
+    if (size) {
+      memory.copy(copy, list, size);
+      region_free(list, size);
+    }
+    list = copy;
+    store<u32>(list, larger, LIST_SIZE);
+    store<u32>(record, list, SITE_OPS);
+  }
+  const at = list + LIST_SLOTS + (k << 2);
+  memory.copy(at + 4, at, count - k << 2);
+  store<u32>(at, slot);
+  changed(record, ops, list, count + 1);
+  return 0;
+}
+
+function detach(record: u32, ops: u32, slot: u32): void {
+  const list = load<u32>(record, SITE_OPS);
+  const count = load<u32>(list, LIST_COUNT);
+  for (let k: u32 = 0; k < count; k++) {
+    const at = list + LIST_SLOTS + (k << 2);
+    if (load<u32>(at) != slot) continue;
+    memory.copy(at, at + 4, count - k - 1 << 2);
+    changed(record, ops, list, count - 1);
+    return;
+  }
+}
+
+/// The list of a site has `count` slots now, one of them `ops`, or no longer.
+function changed(record: u32, ops: u32, list: u32, count: u32): void {
+  const before = load<u32>(list, LIST_COUNT);
+  store<u32>(ops, load<u32>(ops, OPS_SITES) + count - before, OPS_SITES);
+  store<u32>(list, count, LIST_COUNT);
+  const users = load<u32>(record, SITE_USERS);
+  store<u32>(record, count ? users | SITE_HAS_OPS : users & ~SITE_HAS_OPS, SITE_USERS);
+  if (!count) {
+    region_free(list, load<u32>(list, LIST_SIZE));
+    store<u32>(record, 0, SITE_OPS);
+  }
+  store<u32>(0, load<u32>(0, ABI_OPS_EPOCH) + 1, ABI_OPS_EPOCH);
+  site_describe(record);
+}
