@@ -3,16 +3,16 @@
 // here his handlers are kept from harming the program that they watch.
 
 import * as layout from '../assembly/layout.ts';
-import { type Engine, EngineError } from './engine.ts';
+import type { ClientHost } from './client.ts';
+import { EngineError } from './engine.ts';
 import { badRange, badType, shown } from './errors.ts';
 import type { FgraphEvent } from './fgraph-event.ts';
-import type { Filter, FilterPair } from './filter.ts';
+import type { FilterPair } from './filter.ts';
 import { type Callback, Failures, type Handlers, isPromise } from './handlers.ts';
-import { checkOptions } from './options.ts';
+import { checkBoolean, checkOptions, checkString } from './options.ts';
 import type { FtraceRegs } from './regs.ts';
-import type { Running } from './running.ts';
-import { type Users, Watch } from './users.ts';
-import { isWasmHandler, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
+import { Watcher } from './users.ts';
+import { isWasm, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
 
 /// A watched function is entered. `false` or 0: this user is not told of the return, and what he reserved is dropped. `event`
 /// and `fregs` are good until the handler returns.
@@ -43,34 +43,25 @@ export interface WasmFgraphOptions extends FilterPair {
 
 const KNOWN = ['name', 'filter', 'notrace', 'entry', 'return', 'guarded'];
 
-/// What a user needs of its tracer.
-export interface FgraphHost {
-  readonly engine: Engine;
-  readonly users: Users;
-  readonly handlers: Handlers;
-  readonly running: Running;
-  readonly wasmTable: WasmTable;
-}
-
-export class FgraphUser {
-  readonly #host: FgraphHost;
+export class FgraphUser extends Watcher {
+  readonly #host: ClientHost;
   readonly #options: FgraphOptions | WasmFgraphOptions;
   /// Functions for the engine's table if `#isWasm`, otherwise for its import.
   readonly #entry: Callback | undefined;
   readonly #return: Callback | undefined;
   readonly #isWasm: boolean;
   readonly #name: string | undefined;
-  readonly #watch: Watch;
   readonly #failures = new Failures();
   #index = -1;
   #ids: readonly [entry: number, ret: number] = [0, 0];
 
   /// Use `Tracer.registerFgraph`.
-  constructor(host: FgraphHost, options: FgraphOptions | WasmFgraphOptions) {
+  constructor(host: ClientHost, options: FgraphOptions | WasmFgraphOptions) {
     checkOptions('registerFgraph', options, KNOWN);
+    super(host.users, options);
     const { name, entry, return: ret, guarded = false } = options;
-    if (name !== undefined && typeof name !== 'string') throw badType(`name is ${shown(name)}, expected a string`);
-    if (typeof guarded !== 'boolean') throw badType(`guarded is ${shown(guarded)}, expected true or false`);
+    checkString('name', name);
+    checkBoolean('guarded', guarded);
     if (entry === undefined && ret === undefined) throw badType('registerFgraph: expected entry or return, or both');
     const [entryIsWasm, returnIsWasm] = [isWasm('entry', entry), isWasm('return', ret)];
     this.#host = host;
@@ -79,18 +70,15 @@ export class FgraphUser {
     this.#isWasm = !guarded && entryIsWasm !== false && returnIsWasm !== false;
     this.#entry = this.#callback(entry, entryIsWasm, true);
     this.#return = this.#callback(ret, returnIsWasm, false);
-    this.#watch = new Watch(host.users, options, (site, wanted) => {
-      host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
-    });
     this.register(host);
   }
 
   /// Registers a user that was unregistered, as a new one: other index, no data. Throws EBUSY: he is registered; ENOSPC: 16 users
   /// are already; ENODEV: the engine was killed; EINVAL: `host` is not that of his tracer. Nothing has changed then.
-  register(host: FgraphHost): void {
+  register(host: ClientHost): void {
     if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} is a user of another tracer`);
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
-    const { engine, users } = this.#host;
+    const { engine } = this.#host;
     const owner = this.#owner;
     const ids: [number, number] = [0, 0];
     try {
@@ -98,7 +86,7 @@ export class FgraphUser {
       if (this.#return) ids[1] = owner.add(this.#return);
       this.#index = engine.registerFgraph(this.#isWasm ? layout.GOPS_WASM : layout.GOPS_HOST, ...ids, 0);
       this.#ids = ids;
-      users.add(this.#watch);
+      this.beginWatching();
     } catch (error) {
       this.#ids = ids;
       this.#forget();
@@ -113,8 +101,8 @@ export class FgraphUser {
   }
 
   #forget(): void {
-    const { engine, users } = this.#host;
-    users.remove(this.#watch);
+    const { engine } = this.#host;
+    this.endWatching();
     if (this.#index >= 0) engine.exports.fgraph_unregister(this.#index);
     this.#index = -1;
     for (const id of this.#ids) this.#owner.remove(id);
@@ -138,11 +126,6 @@ export class FgraphUser {
     return this.#name ?? `fgraph${this.#index < 0 ? '' : this.#index}`;
   }
 
-  /// Functions that the filter matched when it was last set.
-  get matched(): number {
-    return this.#watch.matched;
-  }
-
   /// How often a handler threw or returned a promise; the call was then not accepted (entry) or told to nobody (return).
   get errors(): number {
     return this.#failures.count;
@@ -151,25 +134,6 @@ export class FgraphUser {
   /// What was thrown last.
   get lastError(): unknown {
     return this.#failures.last;
-  }
-
-  get filter(): Filter | undefined {
-    return this.#watch.filter;
-  }
-
-  get notrace(): Filter | undefined {
-    return this.#watch.notrace;
-  }
-
-  /// Replaces the functions to watch; none, `undefined` or `[]`: all. Calls under way end as they began. Returns how many functions
-  /// match both filters now. Throws TypeError for what is no filter.
-  setFilter(filter?: Filter): number {
-    return this.#watch.set({ filter });
-  }
-
-  /// The same for the functions not to watch; none: watch all that the filter has.
-  setNotrace(notrace?: Filter): number {
-    return this.#watch.set({ notrace });
   }
 
   /// Room in the frame of the call that this user's entry handler runs for: 1 to 256 bytes, rounded up to words of 8, not
@@ -227,6 +191,10 @@ export class FgraphUser {
     return address;
   }
 
+  protected want(site: number, wanted: boolean): void {
+    this.#host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
+  }
+
   #callback(handler: EntryHandler | WasmHandler | undefined, isWasm: boolean | undefined, isEntry: boolean) {
     if (!handler || (isWasm && this.#isWasm)) return handler as WasmHandler | undefined;
     if (isWasm) {
@@ -265,11 +233,4 @@ export class FgraphUser {
     running.leave(depth);
     return wanted;
   }
-}
-
-/// Whether a handler is a WebAssembly function; undefined for none. Throws TypeError for what is no handler.
-function isWasm(what: string, handler: unknown): boolean | undefined {
-  if (handler === undefined) return undefined;
-  if (typeof handler !== 'function') throw badType(`${what} is ${shown(handler)}, expected a function`);
-  return isWasmHandler(what, handler as (...args: never[]) => unknown);
 }

@@ -4,12 +4,12 @@
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import { badRange } from './errors.ts';
-import type { Filter, FilterPair } from './filter.ts';
+import type { FilterPair } from './filter.ts';
 import { checkOptions } from './options.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
-import { type Users, Watch } from './users.ts';
+import { type Users, Watcher } from './users.ts';
 
 export interface GraphOptions extends FilterPair {
   /// Size of the buffer in pages of 4 KiB, a power of two up to 65536. Default 1024. A page holds about 500 events.
@@ -27,13 +27,12 @@ export interface Symbols {
   comm(pid: number): string;
 }
 
-export class GraphTracer {
+export class GraphTracer extends Watcher {
   readonly #engine: Engine;
   readonly #users: Users;
   readonly #symbols: Symbols;
   readonly #ring: number;
   readonly #index: number;
-  readonly #watch: Watch;
   #registered = true;
   /// `lost` as it was when the buffer was given back.
   #lost: number | undefined;
@@ -41,6 +40,7 @@ export class GraphTracer {
   /// Use `Tracer.startGraph`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: GraphOptions) {
     checkOptions('startGraph', options, ['filter', 'notrace', 'bufferPages', 'mode']);
+    super(users, options);
     const { bufferPages = DEFAULT_PAGES, mode = 'overwrite' } = options;
     const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
     if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
@@ -49,9 +49,6 @@ export class GraphTracer {
     if (mode !== 'overwrite' && mode !== 'stop') {
       throw badRange(`mode is '${mode}', expected 'overwrite' or 'stop'`);
     }
-    this.#watch = new Watch(users, options, (site, wanted) => {
-      engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
-    });
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
@@ -62,30 +59,7 @@ export class GraphTracer {
       engine.exports.ring_free(this.#ring);
       throw error;
     }
-    users.add(this.#watch);
-  }
-
-  /// Functions that the filter matched when it was last set; later targets add to them without being counted here.
-  get matched(): number {
-    return this.#watch.matched;
-  }
-
-  get filter(): Filter | undefined {
-    return this.#watch.filter;
-  }
-
-  get notrace(): Filter | undefined {
-    return this.#watch.notrace;
-  }
-
-  /// Replaces the functions to watch; none: all. Calls under way end as they began. Returns how many functions match now.
-  setFilter(filter?: Filter): number {
-    return this.#watch.set({ filter });
-  }
-
-  /// Replaces the functions not to watch.
-  setNotrace(notrace?: Filter): number {
-    return this.#watch.set({ notrace });
+    this.beginWatching();
   }
 
   /// Events that were dropped or overwritten before anybody read them.
@@ -168,7 +142,7 @@ export class GraphTracer {
   unregister(): void {
     if (!this.#registered) return;
     this.#registered = false;
-    this.#users.remove(this.#watch);
+    this.endWatching();
     this.#engine.exports.fgraph_unregister(this.#index);
   }
 
@@ -183,5 +157,9 @@ export class GraphTracer {
   /// The engine may give the same address to somebody else's buffer.
   get #closed(): boolean {
     return this.#lost !== undefined;
+  }
+
+  protected want(site: number, wanted: boolean): void {
+    this.#engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
   }
 }

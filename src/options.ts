@@ -1,6 +1,6 @@
 // A misspelt option must not pass for a wish that was granted.
 
-import { badType } from './errors.ts';
+import { badType, shown } from './errors.ts';
 
 /// Throws TypeError unless `options` is an object whose own keys are all among `known`. `what` names who was called.
 export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
@@ -13,3 +13,13 @@ export function checkOptions(what: string, options: unknown, known: readonly str
 
 const describe = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) ? 'an array' : `${String(value)} (${typeof value})`;
+
+export function checkString(what: string, value: unknown): asserts value is string | undefined {
+  if (value !== undefined && typeof value !== 'string') throw badType(`${what} is ${shown(value)}, expected a string`);
+}
+
+export function checkBoolean(what: string, value: unknown): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw badType(`${what} is ${shown(value)}, expected true or false`);
+  }
+}

@@ -2,11 +2,11 @@
 
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
-import type { Filter, FilterPair } from './filter.ts';
+import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
 import { checkOptions } from './options.ts';
 import { type ProfileRow, profileText } from './trace/profile-text.ts';
-import { type Users, Watch } from './users.ts';
+import { type Users, Watcher } from './users.ts';
 
 /// What was counted for one function. Times are in units of the tracer's clock: nanoseconds with `mono`.
 export interface FunctionStatistics {
@@ -22,48 +22,22 @@ export interface FunctionStatistics {
   readonly max: number;
 }
 
-export class Profiler {
+export class Profiler extends Watcher {
   readonly #engine: Engine;
   readonly #users: Users;
   readonly #symbols: Symbols;
   readonly #index: number;
-  readonly #watch: Watch;
   #last: FunctionStatistics[] | undefined;
 
   /// Use `Tracer.startProfile`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: FilterPair) {
     checkOptions('startProfile', options, ['filter', 'notrace']);
-    this.#watch = new Watch(users, options, (site, wanted) => {
-      engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
-    });
+    super(users, options);
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
     this.#index = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
-    users.add(this.#watch);
-  }
-
-  /// Functions that the filter matched when it was last set; later targets add to them without being counted here.
-  get matched(): number {
-    return this.#watch.matched;
-  }
-
-  get filter(): Filter | undefined {
-    return this.#watch.filter;
-  }
-
-  get notrace(): Filter | undefined {
-    return this.#watch.notrace;
-  }
-
-  /// Replaces the functions to watch; none: all. Calls under way end as they began. Returns how many functions match now.
-  setFilter(filter?: Filter): number {
-    return this.#watch.set({ filter });
-  }
-
-  /// Replaces the functions not to watch.
-  setNotrace(notrace?: Filter): number {
-    return this.#watch.set({ notrace });
+    this.beginWatching();
   }
 
   /// The functions that were called, those with the largest self time first. After `unregister`: as they were then.
@@ -99,7 +73,11 @@ export class Profiler {
   unregister(): void {
     if (this.#last) return;
     this.#last = this.#read();
-    this.#users.remove(this.#watch);
+    this.endWatching();
     this.#engine.exports.fgraph_unregister(this.#index);
+  }
+
+  protected want(site: number, wanted: boolean): void {
+    this.#engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
   }
 }

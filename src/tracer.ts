@@ -2,6 +2,7 @@
 // between a function's entry and its body.
 
 import * as layout from '../assembly/layout.ts';
+import type { ClientHost } from './client.ts';
 import {
   type Engine,
   type EngineExports,
@@ -11,7 +12,7 @@ import {
   loadEngineSync,
 } from './engine.ts';
 import { badRange } from './errors.ts';
-import { type FgraphHost, type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
+import { type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
 import { checkFilter, type FilterPair } from './filter.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
 import { Handlers } from './handlers.ts';
@@ -97,7 +98,7 @@ export class Tracer {
   readonly #sites: Sites;
   readonly #symbols: Symbols;
   readonly #owner: Owner;
-  readonly #fgraphHost: FgraphHost;
+  readonly #host: ClientHost;
   readonly #functions: JsFunctions;
   #targets = 0;
 
@@ -107,7 +108,7 @@ export class Tracer {
     this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);
     this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: () => '<...>' };
-    this.#fgraphHost = {
+    this.#host = {
       engine,
       users: this.#users,
       handlers,
@@ -266,8 +267,8 @@ export class Tracer {
   registerFgraph(options: WasmFgraphOptions): FgraphUser;
   registerFgraph(user: FgraphUser): FgraphUser;
   registerFgraph(options: FgraphOptions | WasmFgraphOptions | FgraphUser): FgraphUser {
-    if (!(options instanceof FgraphUser)) return new FgraphUser(this.#fgraphHost, options);
-    options.register(this.#fgraphHost);
+    if (!(options instanceof FgraphUser)) return new FgraphUser(this.#host, options);
+    options.register(this.#host);
     return options;
   }
 

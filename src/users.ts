@@ -53,6 +53,52 @@ export class Watch {
   }
 }
 
+/// A user as its owner holds it: its filters can be read and edited.
+export abstract class Watcher {
+  readonly #watch: Watch;
+  readonly #users: Users;
+
+  constructor(users: Users, pair: FilterPair) {
+    this.#users = users;
+    this.#watch = new Watch(users, pair, (site, wanted) => this.want(site, wanted));
+  }
+
+  /// Functions that the filters matched when they were last set; later targets add to them without being counted here.
+  get matched(): number {
+    return this.#watch.matched;
+  }
+
+  get filter(): Filter | undefined {
+    return this.#watch.filter;
+  }
+
+  get notrace(): Filter | undefined {
+    return this.#watch.notrace;
+  }
+
+  /// Replaces the functions to watch; none, `undefined` or `[]`: all. Calls under way end as they began. Returns how many functions
+  /// match both filters now. Throws TypeError for what is no filter, and nothing has changed then.
+  setFilter(filter?: Filter): number {
+    return this.#watch.set({ filter });
+  }
+
+  /// The same for the functions not to watch; none: watch all that the filter has.
+  setNotrace(notrace?: Filter): number {
+    return this.#watch.set({ notrace });
+  }
+
+  /// Tells the engine.
+  protected abstract want(site: number, wanted: boolean): void;
+
+  protected beginWatching(): void {
+    this.#users.add(this.#watch);
+  }
+
+  protected endWatching(): void {
+    this.#users.remove(this.#watch);
+  }
+}
+
 export class Users {
   readonly #engine: Engine;
   readonly #targets = new Set<Target>();

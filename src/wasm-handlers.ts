@@ -2,7 +2,7 @@
 // exported table, so that an entry reaches them without JavaScript.
 
 import { type Engine, EngineError } from './engine.ts';
-import { badType } from './errors.ts';
+import { badType, shown } from './errors.ts';
 import { isExportedFunction } from './target/imports.ts';
 
 /// `(module (import "" "" (func (param i32 i32 i32 i32) (result i32))))`: links only with functions of that type.
@@ -15,10 +15,12 @@ let ofType: WebAssembly.Module | undefined;
 
 export type WasmHandler = (user: number, site: number, frame: number, fregs: number) => number;
 
-/// Whether `fn` is an exported WebAssembly function. Throws TypeError for one of another type: called with what a handler is
-/// given it would trap in the middle of the traced program.
-export function isWasmHandler(what: string, fn: (...args: never[]) => unknown): fn is WasmHandler {
-  if (!isExportedFunction(fn)) return false;
+/// Whether a handler is an exported WebAssembly function; undefined for none. Throws TypeError for what is no function, and for a
+/// WebAssembly function of another type: called with what a handler is given it would trap in the middle of the traced program.
+export function isWasm(what: string, fn: unknown): boolean | undefined {
+  if (fn === undefined) return undefined;
+  if (typeof fn !== 'function') throw badType(`${what} is ${shown(fn)}, expected a function`);
+  if (!isExportedFunction(fn as (...args: never[]) => unknown)) return false;
   ofType ??= new WebAssembly.Module(OF_TYPE);
   try {
     new WebAssembly.Instance(ofType, { '': { '': fn } });

@@ -1,0 +1,15 @@
+// What the clients of a tracer (users of the function graph, plain ops, tracers) share.
+
+import type { Engine } from './engine.ts';
+import type { Handlers } from './handlers.ts';
+import type { Running } from './running.ts';
+import type { Users } from './users.ts';
+import type { WasmTable } from './wasm-handlers.ts';
+
+export interface ClientHost {
+  readonly engine: Engine;
+  readonly users: Users;
+  readonly handlers: Handlers;
+  readonly running: Running;
+  readonly wasmTable: WasmTable;
+}
