@@ -51,7 +51,7 @@ export class Memory {
 
   /// All of the memory as words. Do not keep it: memory may have grown after any call of the engine.
   get u32(): Uint32Array {
-    if (this.#u32.length === 0 || this.#u32.buffer !== this.#memory.buffer) {
+    if (this.#u32.length === 0) {
       this.#u32 = new Uint32Array(this.#memory.buffer);
     }
     return this.#u32;
@@ -59,7 +59,7 @@ export class Memory {
 
   /// All of the memory as 64-bit words. Do not keep it either.
   get u64(): BigUint64Array {
-    if (this.#u64.length === 0 || this.#u64.buffer !== this.#memory.buffer) {
+    if (this.#u64.length === 0) {
       this.#u64 = new BigUint64Array(this.#memory.buffer);
     }
     return this.#u64;
