@@ -271,7 +271,7 @@ export async function shapes(...names: string[]): Promise<readonly Shape[]> {
 /// The bytes of a module in text form.
 export async function assembleText(name: string, wat: string): Promise<Uint8Array<ArrayBuffer>> {
   const wabt = await wabtInit();
-  const module = wabt.parseWat(name, wat, { exceptions: true, tail_call: true });
+  const module = wabt.parseWat(name, wat, { exceptions: true, tail_call: true, threads: true });
   try {
     return module.toBinary({ write_debug_names: true }).buffer as Uint8Array<ArrayBuffer>;
   } finally {

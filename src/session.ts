@@ -3,12 +3,13 @@
 // The session is a directory. `request.json` in it says what to trace; each thread that runs leaves its recording beside it
 // (src/recording.ts). Processes find the request through the environment, threads inherit it from the one that starts them.
 //
-//   fprobe trace ── FPROBE_REQUEST=DIR/request.json, NODE_OPTIONS=--import …/register.js ──►  node app.js
+//   fprobe trace ── FPROBE_REQUEST=DIR/request.json, NODE_OPTIONS=--require=…/register.js ──►  node app.js
 //        ▲                                                                                  ├─ worker 1
 //        └── DIR/PID-TID.fprobe ◄──────────────────────────────────────────────────────────┴─ fork()
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { RING_PAGES_MAX, SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN } from '../assembly/layout.ts';
 import type { ClockName } from './tracer.ts';
 
@@ -92,13 +93,16 @@ export function readRequest(path: string): TraceRequest {
   return checkRequest(path, value);
 }
 
-/// The environment in which a Node process, and those that it starts, follow the request. `register` is the URL of the hook.
+/// The environment in which a Node process, and those that it starts, follow the request. `register` is the URL of the hook,
+/// a file. It is required, not imported: Node treats a program that something was imported for in another way than others.
 export function sessionEnvironment(
   request: string,
   register: string,
   env: NodeJS.ProcessEnv = process.env,
 ): NodeJS.ProcessEnv {
-  const hook = `--import=${register}`;
+  const path = fileURLToPath(register);
+  const quoted = /[\s"\\]/.test(path) ? `"${path.replace(/["\\]/g, '\\$&')}"` : path;
+  const hook = `--require=${quoted}`;
   const options = env.NODE_OPTIONS ? `${hook} ${env.NODE_OPTIONS}` : hook;
   return { ...env, NODE_OPTIONS: options, [REQUEST_VARIABLE]: request };
 }

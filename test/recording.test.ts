@@ -158,11 +158,7 @@ describe('requests', () => {
 
   test('the hook comes before the options that are there', () => {
     const env = sessionEnvironment('/s/request.json', 'file:///r.js', { NODE_OPTIONS: '--no-warnings', A: 'b' });
-    expect(env).toEqual({
-      NODE_OPTIONS: '--import=file:///r.js --no-warnings',
-      A: 'b',
-      FPROBE_REQUEST: '/s/request.json',
-    });
-    expect(sessionEnvironment('r', 'h', {}).NODE_OPTIONS).toBe('--import=h');
+    expect(env).toEqual({ NODE_OPTIONS: '--require=/r.js --no-warnings', A: 'b', FPROBE_REQUEST: '/s/request.json' });
+    expect(sessionEnvironment('r', 'file:///a%20b/%22r.js', {}).NODE_OPTIONS).toBe('--require="/a b/\\"r.js"');
   });
 });

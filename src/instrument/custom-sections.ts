@@ -10,13 +10,18 @@ const STALE = new Set(['sourceMappingURL', 'external_debug_info', '.gnu_debuglin
 const STALE_PREFIXES = ['.debug_', 'reloc.'];
 const METADATA_PREFIX = 'metadata.code.';
 
+const isStale = (name: string): boolean => STALE.has(name) || STALE_PREFIXES.some((prefix) => name.startsWith(prefix));
+
+/// Whether sections of this name are copied as they are.
+export const isKept = (name: string): boolean => !isStale(name) && !name.startsWith(METADATA_PREFIX);
+
 /// Copied as it is, left out, or replaced by these contents (with its name).
 export type CustomFate = 'copy' | 'drop' | Uint8Array;
 
 /// Decides on one custom section; says in `warnings` what was lost. `map` translates offsets inside the code section.
 export function custom(module: ModuleInfo, section: Section, map: OffsetMap, warnings: string[]): CustomFate {
   const name = section.name!;
-  if (STALE.has(name) || STALE_PREFIXES.some((prefix) => name.startsWith(prefix))) {
+  if (isStale(name)) {
     warnings.push(`custom section "${name}" dropped: its code offsets no longer hold`);
     return 'drop';
   }

@@ -3,7 +3,7 @@
 
 import type { Engine } from '../engine.ts';
 import { WasmFormatError } from '../errors.ts';
-import { RESERVED_PREFIX } from '../instrument/abi.ts';
+import { EXPORT_START, RESERVED_PREFIX } from '../instrument/abi.ts';
 import { native } from '../native.ts';
 import { functionNames } from '../symbols/function-names.ts';
 import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
@@ -131,6 +131,13 @@ export class Linking {
 
   /// Makes the target and runs the module's start function. Throws what that throws.
   link(instance: WebAssembly.Instance): WasmTarget {
+    const target = this.bind(instance);
+    this.start();
+    return target;
+  }
+
+  /// Makes the target; nothing of the module has run yet.
+  bind(instance: WebAssembly.Instance): WasmTarget {
     const { engine } = this.#owner;
     const { facts, functions } = this.#prepared;
     const signature = (index: number) => this.#prepared.signature(index);
@@ -167,13 +174,18 @@ export class Linking {
     this.#target = target;
     hideAdditions(instance);
     this.#owner.attach(target);
+    return target;
+  }
+
+  /// Runs the start function of the target that `bind` made.
+  start(): void {
+    const target = this.#target!;
     try {
       target.start();
     } catch (error) {
       this.#owner.detach(target);
       throw error;
     }
-    return target;
   }
 }
 
@@ -262,6 +274,13 @@ export function instantiateWasmSync(
 /// The error of a module that does not compile is the one that the program would have seen without us; this is for the rest.
 function notCompiled(error: unknown): Error {
   return new Error(`the instrumented module does not compile, the original does: ${String(error)}`, { cause: error });
+}
+
+/// An instrumented module that gets no target: what it would be without our additions, its start function run.
+export function leaveUnattached(instance: WebAssembly.Instance): void {
+  const start = instance.exports[EXPORT_START] as (() => void) | undefined;
+  hideAdditions(instance);
+  start?.();
 }
 
 /// Gives the instance the exports object that it would have without our additions: no prototype, frozen, in the same order.

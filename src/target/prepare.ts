@@ -5,7 +5,14 @@ import { SECTION_NAME } from '../instrument/abi.ts';
 import { TypeNames } from '../instrument/code.ts';
 import { type Instrumented, type InstrumentOptions, instrument } from '../instrument/index.ts';
 import { type Marker, readMarker } from '../instrument/marker.ts';
-import { type ExternalKind, type ModuleInfo, readModule, SECTION_CUSTOM } from '../instrument/reader.ts';
+import { Names } from '../instrument/names.ts';
+import {
+  customSections,
+  type ExternalKind,
+  type ModuleInfo,
+  readModule,
+  SECTION_CUSTOM,
+} from '../instrument/reader.ts';
 import { NO_TYPES } from '../instrument/types.ts';
 import { native } from '../native.ts';
 import type { Signature } from '../regs.ts';
@@ -18,9 +25,11 @@ export interface Prepared {
   readonly imports: ModuleInfo['imports'];
   /// Functions of the original module, imports included; higher indices are our additions.
   readonly functions: number;
+  /// The module's name for itself; undefined if it has none.
+  readonly moduleName: string | undefined;
   /// What names are made of. A module from another thread tells by its instance which functions it exports.
   describe(instance: WebAssembly.Instance): ModuleInfo;
-  /// Types of a function; undefined for those of a module from another thread.
+  /// Types of a function; undefined for one without a site in a module from another thread.
   signature(index: number): Signature | undefined;
 }
 
@@ -56,6 +65,7 @@ export function preparedAs(
     facts,
     imports: info.imports,
     functions: info.functionTypes.length,
+    moduleName: new Names(...customSections(info, 'name')).module,
     describe: () => info,
     signature: (index) => types.of(index),
   };
@@ -74,22 +84,24 @@ export function prepareModule(module: WebAssembly.Module): Prepared | undefined 
   // All defined functions are in one of the lists: a loader that chooses some (`only`) keeps its modules to itself.
   let functions = count.function ?? 0;
   for (const { index } of [...facts.sites, ...facts.skipped]) functions = Math.max(functions, index + 1);
+  const signatures = new Map(facts.sites.map(({ index, params, results }) => [index, { params, results }]));
+  const names = native.customSections(module, 'name').map((section) => new Uint8Array(section));
   return {
     facts,
     imports,
     functions,
-    describe: (instance) => describeInstance(module, instance, imports, functions),
-    signature: () => undefined,
+    moduleName: new Names(...names).module,
+    describe: (instance) => describeInstance(names, instance, imports, functions),
+    signature: (index) => signatures.get(index),
   };
 }
 
 function describeInstance(
-  module: WebAssembly.Module,
+  names: readonly Uint8Array[],
   instance: WebAssembly.Instance,
   imports: ModuleInfo['imports'],
   functions: number,
 ): ModuleInfo {
-  const names = native.customSections(module, 'name').map((section) => new Uint8Array(section));
   const bytes = new Uint8Array(Buffer.concat(names));
   let at = 0;
   const sections = names.map(({ length }) => {

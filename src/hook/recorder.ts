@@ -1,0 +1,199 @@
+// What one thread of a trace session records, from its first module to the file that it leaves.
+
+import { basename } from 'node:path';
+import { compileFilter } from '../filter.ts';
+import type { GraphTracer } from '../graph.ts';
+import type { Profiler } from '../profile.ts';
+import {
+  encodeRows,
+  type GlobUse,
+  type RecordedModule,
+  type RecordedSymbol,
+  type RecordingEnd,
+  type RecordingHeader,
+  recordingPath,
+  type VerifyResult,
+  writeRecording,
+} from '../recording.ts';
+import type { TraceRequest } from '../session.ts';
+import { nearestNames } from '../symbols/nearest.ts';
+import { TARGET_STRIDE } from '../target/load.ts';
+import type { Prepared } from '../target/prepare.ts';
+import type { TargetSite } from '../target/target.ts';
+import type { WasmTarget } from '../target/wasm.ts';
+import { decodePage, pageBatch } from '../trace/decode.ts';
+import { LOST } from '../trace/events.ts';
+import { Tracer } from '../tracer.ts';
+
+const NANOSECONDS = 1e6; // per millisecond
+/// Examples of what went wrong that are worth keeping.
+const NOTES_MAX = 100;
+
+const FUNCTION_GLOBS = ['filter', 'notrace', 'graph', 'graphNotrace'] as const;
+
+/// How a module came to be instrumented.
+export interface Origin {
+  readonly instrumentedSize: number;
+  readonly loadTime: number;
+  readonly cached: boolean;
+}
+
+export class Recorder {
+  readonly tracer: Tracer;
+  readonly request: TraceRequest;
+  readonly #tid: number;
+  readonly #comm: string;
+  readonly #began: number;
+  readonly #modules: RecordedModule[] = [];
+  /// By engine site id.
+  readonly #sites: { readonly site: TargetSite; readonly module: number }[] = [];
+  readonly #moduleNames: { name: string }[] = [];
+  readonly #notes: string[] = [];
+  readonly #matches: (site: TargetSite) => boolean;
+  #graph: GraphTracer | undefined;
+  #profile: Profiler | undefined;
+  /// Entries and notes at the last writing.
+  #written = '';
+
+  /// Starts the tracer that the request asks for. What cannot be started is a note in the recording.
+  constructor(request: TraceRequest, tid: number, threadName: string) {
+    const { clock, stackWords } = request;
+    this.request = request;
+    this.#tid = tid;
+    this.#comm = tid === 0 ? basename(process.argv[1] ?? 'node') : threadName;
+    this.tracer = Tracer.createSync({ clock, ...(stackWords > 0 && { stackWords }) });
+    this.#began = this.#now();
+    this.#matches = compileFilter(request);
+    try {
+      this.#start();
+    } catch (error) {
+      this.note(`cannot start the ${request.tracer} tracer: ${(error as Error).message}`);
+    }
+  }
+
+  #start(): void {
+    const { tracer, filter, notrace, bufferPages, mode, graph, graphNotrace, maxDepth, threshold } = this.request;
+    if (tracer === 'profile') {
+      this.#profile = this.tracer.startProfile({ filter, notrace });
+      return;
+    }
+    if (tracer === 'function') throw new Error('it is not built yet');
+    const options = {
+      ...{ filter, notrace, bufferPages, mode },
+      ...(graph.length > 0 && { graph }),
+      ...(graphNotrace.length > 0 && { graphNotrace }),
+      ...(maxDepth > 0 && { maxDepth }),
+      ...(threshold > 0 && { threshold }),
+    };
+    this.#graph = this.tracer.startGraph(options);
+  }
+
+  /// Nanoseconds of the session.
+  #now(): number {
+    return Number(process.hrtime.bigint() - BigInt(this.request.started));
+  }
+
+  note(text: string): void {
+    if (this.#notes.length < NOTES_MAX) this.#notes.push(text);
+  }
+
+  /// Whether modules of this name are to be traced.
+  wants(name: string): boolean {
+    const { module } = this.request;
+    this.#moduleNames.push({ name });
+    return module.length === 0 || compileFilter({ filter: module })({ name });
+  }
+
+  add(target: WasmTarget, prepared: Prepared, origin: Origin | undefined): void {
+    let matched = 0;
+    for (const site of target.sites) {
+      this.#sites[site.id] = { site, module: this.#modules.length };
+      if (this.#matches(site)) matched++;
+    }
+    this.#modules.push({
+      name: target.name,
+      functions: target.sites.length,
+      notrace: target.notrace.length,
+      matched,
+      size: prepared.facts.originalSize,
+      instrumentedSize: origin?.instrumentedSize ?? 0,
+      loadTime: origin?.loadTime ?? 0,
+      cached: origin?.cached ?? false,
+    });
+  }
+
+  /// A module that runs uninstrumented.
+  addUntraced(name: string, size: number, error: string): void {
+    const nothing = { functions: 0, notrace: 0, matched: 0, instrumentedSize: 0, loadTime: 0, cached: false };
+    this.#modules.push({ name, size, error, ...nothing });
+  }
+
+  /// Writes, or writes anew, the recording; does nothing when nothing happened since the last time. Throws what writing throws.
+  write(end: RecordingEnd): void {
+    const counts = this.tracer.counts();
+    const state = `${counts.entries} ${counts.returns} ${counts.unwound} ${this.#notes.length} ${this.#modules.length}`;
+    if (state === this.#written) return;
+    const pages = this.#graph?.rawPages() ?? [];
+    const rows = this.#profile?.rows() ?? [];
+    const used = this.#profile ? rows.map(({ site }) => site) : sitesOnPages(pages);
+    const { clock, tracer, directory } = this.request;
+    const header: RecordingHeader = {
+      pid: process.pid,
+      ppid: process.ppid,
+      tid: this.#tid,
+      comm: this.#comm,
+      command: this.#tid === 0 ? process.argv : [],
+      began: this.#began,
+      ended: this.#now(),
+      end,
+      clock,
+      clockOffset: clock === 'mono' ? this.#now() - performance.now() * NANOSECONDS : 0,
+      tracer,
+      modules: this.#modules,
+      symbols: this.#symbols(used),
+      globs: this.#globs(),
+      counts,
+      lost: this.#graph?.lost ?? 0,
+      verify: this.verified?.(),
+      notes: this.#notes,
+    };
+    const payload = this.#profile ? [encodeRows(rows)] : pages;
+    writeRecording(recordingPath(directory, process.pid, this.#tid), header, payload);
+    this.#written = state;
+  }
+
+  /// What the comparisons of the shadow stack came to, while there are any.
+  verified: (() => VerifyResult) | undefined;
+
+  #symbols(used: readonly number[]): RecordedSymbol[] {
+    return used.flatMap((id) => {
+      const found = this.#sites[id];
+      if (!found) return [];
+      const { index, ip, name } = found.site;
+      return [{ site: id, name, module: found.module, index, offset: ip % TARGET_STRIDE }];
+    });
+  }
+
+  #globs(): GlobUse[] {
+    const sites = this.#sites.filter((entry) => entry !== undefined).map(({ site }) => site);
+    const uses: GlobUse[] = this.request.module.map((glob) => use('module', glob, this.#moduleNames));
+    for (const option of FUNCTION_GLOBS) for (const glob of this.request[option]) uses.push(use(option, glob, sites));
+    return uses;
+  }
+}
+
+function use(option: GlobUse['option'], glob: string, among: readonly { readonly name: string }[]): GlobUse {
+  const matched = among.filter(compileFilter({ filter: glob })).length;
+  return { option, glob, matched, nearest: matched > 0 ? [] : nearestNames(glob, among) };
+}
+
+/// The sites that occur in ring pages, ascending.
+function sitesOnPages(pages: readonly Uint8Array[]): number[] {
+  const used = new Set<number>();
+  const batch = pageBatch();
+  for (const page of pages) {
+    decodePage(new Uint32Array(page.buffer, page.byteOffset, page.length >>> 2), 0, batch);
+    for (let i = 0; i < batch.count; i++) if (batch.kind[i] !== LOST) used.add(batch.func[i]);
+  }
+  return [...used].sort((a, b) => a - b);
+}
