@@ -2,7 +2,9 @@
 
 import type { Engine } from './engine.ts';
 import type { Handlers } from './handlers.ts';
+import type { Parents } from './parents.ts';
 import type { Running } from './running.ts';
+import type { Sites } from './sites.ts';
 import type { Users } from './users.ts';
 import type { WasmTable } from './wasm-handlers.ts';
 
@@ -10,6 +12,8 @@ export interface ClientHost {
   readonly engine: Engine;
   readonly users: Users;
   readonly handlers: Handlers;
+  readonly sites: Sites;
+  readonly parents: Parents;
   readonly running: Running;
   readonly wasmTable: WasmTable;
 }

@@ -5,6 +5,7 @@ export { NoMatchError, SymbolMapError, WasmFormatError } from './errors.ts';
 export type { EntryHandler, FgraphOptions, FgraphUser, ReturnHandler, WasmFgraphOptions } from './fgraph.ts';
 export type { FgraphEvent } from './fgraph-event.ts';
 export type { Filter, FilterPair } from './filter.ts';
+export type { CallHandler, FtraceOps, FtraceOptions, WasmFtraceOptions } from './ftrace.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';
 export type { TaskCounts } from './memory.ts';
 export type { FunctionStatistics, Profiler } from './profile.ts';

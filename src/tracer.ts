@@ -14,11 +14,13 @@ import {
 import { badRange } from './errors.ts';
 import { type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
 import { checkFilter, type FilterPair } from './filter.ts';
+import { FtraceOps, type FtraceOptions, type WasmFtraceOptions } from './ftrace.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
 import { Handlers } from './handlers.ts';
 import type { TaskCounts } from './memory.ts';
 import { native } from './native.ts';
 import { checkOptions } from './options.ts';
+import { Parents } from './parents.ts';
 import { Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
@@ -112,6 +114,8 @@ export class Tracer {
       engine,
       users: this.#users,
       handlers,
+      sites: this.#sites,
+      parents: new Parents(engine, this.#users),
       running: new Running(engine, this.#sites),
       wasmTable: new WasmTable(engine),
     };
@@ -268,6 +272,20 @@ export class Tracer {
   registerFgraph(user: FgraphUser): FgraphUser;
   registerFgraph(options: FgraphOptions | WasmFgraphOptions | FgraphUser): FgraphUser {
     if (!(options instanceof FgraphUser)) return new FgraphUser(this.#host, options);
+    options.register(this.#host);
+    return options;
+  }
+
+  /// Registers a client of function entries, on the functions of the filter, now and in targets to come (spec/fgraph.md §1). Given
+  /// ops that were unregistered: registers them again.
+  ///
+  /// Throws TypeError for a handler that is none, ENOSPC when there is no room for more ops or for frames of callers, EBUSY for
+  /// ops that are registered.
+  registerFtrace(options: FtraceOptions): FtraceOps;
+  registerFtrace(options: WasmFtraceOptions): FtraceOps;
+  registerFtrace(ops: FtraceOps): FtraceOps;
+  registerFtrace(options: FtraceOptions | WasmFtraceOptions | FtraceOps): FtraceOps {
+    if (!(options instanceof FtraceOps)) return new FtraceOps(this.#host, options);
     options.register(this.#host);
     return options;
   }

@@ -7,16 +7,23 @@ import { compileFilter, type Filter, type FilterPair } from './filter.ts';
 import type { Named } from './symbols/function-name.ts';
 import type { Target } from './target/target.ts';
 
-type Match = (symbol: Named) => boolean;
+export type Match = (symbol: Named) => boolean;
 
 /// The caller's array may change later.
 const copy = (filter: Filter | undefined): Filter | undefined => (Array.isArray(filter) ? [...filter] : filter);
 
+/// Somebody who wants some of the sites.
+export interface Watching {
+  readonly match: Match;
+  /// Functions that matched when that was last asked for all.
+  matched: number;
+  /// Marks a site as wanted, or not.
+  readonly want: (site: number, wanted: boolean) => void;
+}
+
 /// One user's filter pair, and the marks that it left on the sites.
-export class Watch {
-  /// Functions that the filter matched when it was last set; later targets add to them without being counted here.
+export class Watch implements Watching {
   matched = 0;
-  /// Marks a site as wanted by this user, or not.
   readonly want: (site: number, wanted: boolean) => void;
   readonly #users: Users;
   #pair: FilterPair;
@@ -46,9 +53,16 @@ export class Watch {
   /// left as they were entered. Throws TypeError for what is no filter, and nothing has changed then.
   set(change: FilterPair): number {
     const pair = { ...this.#pair, ...change };
+    const before = this.#match;
     this.#match = compileFilter(pair);
+    try {
+      this.matched = this.#users.mark(this);
+    } catch (error) {
+      this.#match = before;
+      this.#users.mark(this);
+      throw error;
+    }
     this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
-    this.matched = this.#users.mark(this);
     return this.matched;
   }
 }
@@ -79,16 +93,29 @@ export abstract class Watcher {
   /// Replaces the functions to watch; none, `undefined` or `[]`: all. Calls under way end as they began. Returns how many functions
   /// match both filters now. Throws TypeError for what is no filter, and nothing has changed then.
   setFilter(filter?: Filter): number {
-    return this.#watch.set({ filter });
+    return this.#set({ filter });
   }
 
   /// The same for the functions not to watch; none: watch all that the filter has.
   setNotrace(notrace?: Filter): number {
-    return this.#watch.set({ notrace });
+    return this.#set({ notrace });
   }
+
+  #set(change: FilterPair): number {
+    const matched = this.#watch.set(change);
+    this.filtersChanged();
+    return matched;
+  }
+
+  /// For who has more to do then.
+  protected filtersChanged(): void {}
 
   /// Tells the engine.
   protected abstract want(site: number, wanted: boolean): void;
+
+  protected get match(): Match {
+    return this.#watch.match;
+  }
 
   protected beginWatching(): void {
     this.#users.add(this.#watch);
@@ -104,7 +131,7 @@ export class Users {
   readonly #targets = new Set<Target>();
   /// Removed, but calls of theirs are under way that may end without notice.
   readonly #leaving = new Set<Target>();
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Set<Watching>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -121,13 +148,13 @@ export class Users {
   }
 
   /// Opens the gates of all functions that `watch` matches.
-  add(watch: Watch): void {
+  add(watch: Watching): void {
     this.settle();
     this.#watches.add(watch);
     watch.matched = this.mark(watch);
   }
 
-  remove(watch: Watch): void {
+  remove(watch: Watching): void {
     if (!this.#watches.delete(watch)) return;
     this.settle();
     for (const target of this.#targets) this.#unmark(target, watch);
@@ -135,7 +162,7 @@ export class Users {
   }
 
   /// Goes through all functions again, since the filter of `watch` changed. Returns how many match.
-  mark(watch: Watch): number {
+  mark(watch: Watching): number {
     if (!this.#watches.has(watch)) return 0;
     let matched = 0;
     for (const target of this.#targets) matched += this.#mark(target, watch);
@@ -157,7 +184,7 @@ export class Users {
     if (!target.settle()) this.#leaving.add(target);
   }
 
-  #mark(target: Target, { match, want }: Watch): number {
+  #mark(target: Target, { match, want }: Watching): number {
     let matched = 0;
     for (const site of target.sites) {
       const wanted = match(site);
@@ -167,7 +194,7 @@ export class Users {
     return matched;
   }
 
-  #unmark(target: Target, { want }: Watch): void {
+  #unmark(target: Target, { want }: Watching): void {
     for (const site of target.sites) want(site.id, false);
   }
 

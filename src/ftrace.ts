@@ -1,0 +1,158 @@
+// A client of function entries (spec/fgraph.md §1): one call when a watched function begins, nothing at its return, no data.
+
+import * as layout from '../assembly/layout.ts';
+import type { ClientHost } from './client.ts';
+import { EngineError } from './engine.ts';
+import { badType } from './errors.ts';
+import type { FilterPair } from './filter.ts';
+import { Failures, isPromise } from './handlers.ts';
+import { checkBoolean, checkOptions, checkString } from './options.ts';
+import type { FtraceRegs } from './regs.ts';
+import type { TargetSite } from './target/target.ts';
+import { Watcher } from './users.ts';
+import { isWasm, type WasmHandler } from './wasm-handlers.ts';
+
+/// A watched function begins. `ip` is the address of its site, `parentIp` that of its caller, as far as that is watched too, 0 for
+/// the host. `fregs` is good until the handler returns.
+export type CallHandler = (ip: TargetSite['ip'], parentIp: TargetSite['ip'], fregs: FtraceRegs) => unknown;
+
+interface CommonOptions extends FilterPair {
+  /// For messages. Default `ftrace`.
+  readonly name?: string;
+  /// Keep frames of the watched functions, so that `parentIp` is known, at the price of one of the 16 users of the function
+  /// graph for all ops together. Otherwise it is what the users of the graph have frames of. Default true.
+  readonly parents?: boolean;
+}
+
+export interface FtraceOptions extends CommonOptions {
+  /// Called with this object as `this`. What it returns does not count.
+  readonly call: CallHandler;
+  readonly guarded?: boolean;
+}
+
+/// The same with an exported WebAssembly function: `(handle, site, frame, fregs) → i32`, all i32.
+export interface WasmFtraceOptions extends CommonOptions {
+  readonly call: WasmHandler;
+  /// Call it through JavaScript, where a trap is caught and counted. Otherwise it reaches the program. Default false.
+  readonly guarded?: boolean;
+}
+
+const KNOWN = ['name', 'filter', 'notrace', 'call', 'guarded', 'parents'];
+
+export class FtraceOps extends Watcher {
+  readonly name: string;
+  readonly #host: ClientHost;
+  readonly #isWasm: boolean;
+  readonly #parents: boolean;
+  readonly #failures = new Failures();
+  readonly #call: WasmHandler;
+  #id = 0;
+  #handle = 0;
+
+  /// Use `Tracer.registerFtrace`.
+  constructor(host: ClientHost, options: FtraceOptions | WasmFtraceOptions) {
+    checkOptions('registerFtrace', options, KNOWN);
+    super(host.users, options);
+    const { name = 'ftrace', call, guarded = false, parents = true } = options;
+    checkString('name', name);
+    checkBoolean('guarded', guarded);
+    checkBoolean('parents', parents);
+    if (call === undefined) throw badType('registerFtrace: expected call, the function to be called');
+    const wasm = isWasm('call', call) === true;
+    this.name = name;
+    this.#host = host;
+    this.#isWasm = wasm && !guarded;
+    this.#parents = parents;
+    this.#call = this.#isWasm ? (call as WasmHandler) : this.#callback(call, wasm, options);
+    this.register(host);
+  }
+
+  /// Registers ops that were unregistered. Throws EBUSY: they are registered; ENOSPC: 4096 ops, or 16 users of the graph, are
+  /// already; ENODEV: the engine was stopped; EINVAL: `host` is not that of their tracer. Nothing has changed then.
+  register(host: ClientHost): void {
+    if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} belongs to another tracer`);
+    if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
+    try {
+      this.#id = this.#owner.add(this.#call);
+      this.#handle = host.engine.registerOps(this.#isWasm ? layout.OPS_WASM : layout.OPS_HOST, this.#id);
+      this.filtersChanged();
+      this.beginWatching();
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  /// Takes effect at once, also from inside the handler. Again: does nothing.
+  unregister(): void {
+    if (this.registered) this.#forget();
+  }
+
+  #forget(): void {
+    const { engine, parents } = this.#host;
+    this.endWatching();
+    parents.remove(this);
+    if (this.#handle > 0) engine.exports.ops_unregister(this.#handle);
+    this.#handle = 0;
+    this.#owner.remove(this.#id);
+    this.#id = 0;
+  }
+
+  get #owner() {
+    return this.#isWasm ? this.#host.wasmTable : this.#host.handlers;
+  }
+
+  get registered(): boolean {
+    return this.#handle > 0;
+  }
+
+  /// How often the handler threw or returned a promise.
+  get errors(): number {
+    return this.#failures.count;
+  }
+
+  /// What was thrown last.
+  get lastError(): unknown {
+    return this.#failures.last;
+  }
+
+  protected want(site: number, wanted: boolean): void {
+    this.#host.engine.wantOps(this.#handle, site, wanted);
+  }
+
+  protected override filtersChanged(): void {
+    if (this.#parents && this.registered) this.#host.parents.set(this, this.match);
+  }
+
+  #callback(call: CallHandler | WasmHandler, wasm: boolean, options: object): WasmHandler {
+    if (wasm) {
+      return (handle, site, frame, fregs) => {
+        try {
+          (call as WasmHandler)(handle, site, frame, fregs);
+        } catch (error) {
+          this.#failures.note(error);
+        }
+        return 0;
+      };
+    }
+    return (_handle, site, frame, fregs) => this.#run(call as CallHandler, options, site, frame, fregs);
+  }
+
+  #run(call: CallHandler, options: object, site: number, frame: number, fregs: number): number {
+    const { running, engine, sites } = this.#host;
+    const { depth } = running;
+    const { mark } = running.data;
+    try {
+      const { regs } = running.enter(this, true, site, frame, fregs);
+      const { ip } = sites.byId(site);
+      const result: unknown = call.call(options, ip, engine.memory.load64(fregs + layout.FREGS_PARENT), regs);
+      if (isPromise(result)) this.#failures.notePromise(result, `the handler of ${this.name}`);
+      running.data.giveBack(mark);
+    } catch (error) {
+      this.#failures.note(error);
+      running.data.drop(mark);
+    }
+    running.leave(depth);
+    return 0;
+  }
+}

@@ -1,0 +1,286 @@
+// Clients of function entries: B10 to B16 of spec/testcases.md under their numbers, parents, and what handlers may do.
+
+import { describe, expect, test } from 'vitest';
+import { assembleText } from '../bench/shapes.ts';
+import { type FtraceOps, type FtraceOptions, Tracer } from '../src/index.ts';
+
+type Func = (...args: unknown[]) => unknown;
+
+const PROGRAM = `(module
+  (import "js" "look" (func $look))
+  (func $fa (export "fa") (param i32) (result i32) (call $look) (local.get 0))
+  (func $fb (export "fb") (result i32) (call $fa (i32.const 7)))
+  (func $fc (export "fc") (result i32) (call $fb))
+  (func $fd (export "fd")))`;
+
+async function start() {
+  const tracer = await Tracer.create({ clock: 'counter' });
+  const imports = { look: () => {} };
+  const { instance } = await tracer.instantiate(await assembleText('ftrace', PROGRAM), {
+    js: { look: () => imports.look() },
+  });
+  const [target] = tracer.targets;
+  const ip = (name: string) => target.sites.find((site) => site.name === name)!.ip;
+  return { tracer, f: instance.exports as Record<string, Func>, imports, ip };
+}
+
+function codeOf(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return (error as { code?: unknown }).code ?? String(error);
+  }
+  return undefined;
+}
+
+test('B10 to B14: counts of probes 1 (fa), 2 (fd) and 3 (both), and one without a filter', async () => {
+  const { tracer, f } = await start();
+  const counts = [0, 0, 0, 0];
+  const probe = (k: number, filter?: string[]) => tracer.registerFtrace({ filter, call: () => void counts[k]++ });
+  const probes = [probe(0, ['fa']), probe(1, ['fd']), probe(2, ['fa', 'fd'])];
+  f.fa(1);
+  expect(counts).toEqual([1, 0, 1, 0]); // B10
+  f.fd();
+  expect(counts).toEqual([1, 1, 2, 0]); // B11
+  probes.push(probe(3));
+  f.fa(1);
+  expect(counts).toEqual([2, 1, 3, 1]);
+  f.fd();
+  expect(counts).toEqual([2, 2, 4, 2]); // B12
+  probes[2].setFilter(['fd']);
+  f.fa(1);
+  expect(counts).toEqual([3, 2, 4, 3]);
+  f.fd();
+  expect(counts).toEqual([3, 3, 5, 4]); // B13
+  counts.fill(0);
+  for (const ops of probes) ops.unregister();
+  f.fa(1);
+  f.fa(1);
+  expect(counts).toEqual([0, 0, 0, 0]); // B14
+  expect(tracer.counts()).toMatchObject({ unwound: 0, stray: 0 });
+});
+
+test('one function filtered: no call of others, exactly one of it', async () => {
+  const { tracer, f } = await start();
+  let calls = 0;
+  tracer.registerFtrace({ filter: 'fd', call: () => void calls++ });
+  f.fc();
+  expect(calls).toBe(0);
+  f.fd();
+  expect(calls).toBe(1);
+});
+
+test('B15, B16: a handler that calls what it watches runs twice, never more', async () => {
+  const { tracer, f } = await start();
+  let calls = 0;
+  const ops = tracer.registerFtrace({
+    filter: 'fa',
+    call() {
+      calls++;
+      f.fa(1);
+    },
+  });
+  f.fa(1);
+  expect([calls, ops.errors]).toEqual([2, 0]);
+  expect(tracer.frames()).toEqual([]);
+});
+
+describe('what it is told', () => {
+  test('ip, parentIp, arguments', async () => {
+    const { tracer, f, ip } = await start();
+    const heard: unknown[] = [];
+    const ops = tracer.registerFtrace({
+      notrace: 'fd',
+      call: (at, parent, fregs) => void heard.push([at, parent, fregs.argument(0), fregs.returnValue()]),
+    });
+    f.fc();
+    expect(ops.errors).toBe(0);
+    expect(heard).toEqual([
+      [ip('fc'), 0, undefined, undefined],
+      [ip('fb'), ip('fc'), undefined, undefined],
+      [ip('fa'), ip('fb'), 7, undefined],
+    ]);
+    expect(ops.matched).toBe(3);
+  });
+
+  test('parents are the nearest that anybody watches', async () => {
+    const { tracer, f, ip } = await start();
+    const heard: unknown[] = [];
+    const ops = tracer.registerFtrace({ filter: ['fc', 'fa'], call: (at, parent) => void heard.push([at, parent]) });
+    f.fc();
+    expect(heard).toEqual([
+      [ip('fc'), 0],
+      [ip('fa'), ip('fc')],
+    ]);
+    heard.length = 0;
+    const other = tracer.registerFtrace({ filter: 'fb', call: () => {} });
+    f.fc();
+    expect(heard[1]).toEqual([ip('fa'), ip('fb')]);
+    other.setFilter('fd');
+    f.fc();
+    expect(heard[3]).toEqual([ip('fa'), ip('fc')]);
+    other.unregister();
+    ops.setFilter('fa');
+    f.fc();
+    expect(heard[4]).toEqual([ip('fa'), 0]);
+  });
+
+  test('without parents no frame is kept; those of graph users serve', async () => {
+    const { tracer, f, ip } = await start();
+    const heard: unknown[] = [];
+    tracer.registerFtrace({ parents: false, call: (_at, parent) => void heard.push(parent) });
+    f.fc();
+    expect(heard).toEqual([0, 0, 0]);
+    expect(tracer.counts().entries).toBe(0);
+    tracer.startGraph({ filter: 'fc' });
+    f.fc();
+    expect(heard.slice(3)).toEqual([0, ip('fc'), ip('fc')]);
+  });
+
+  test('frames of callers take one user for all ops together', async () => {
+    const { tracer } = await start();
+    const users = Array.from({ length: 15 }, () => tracer.registerFgraph({ entry: () => true }));
+    const first = tracer.registerFtrace({ call: () => {} });
+    tracer.registerFtrace({ call: () => {} }).unregister();
+    expect(codeOf(() => tracer.registerFgraph({ entry: () => true }))).toBe('ENOSPC');
+    first.unregister();
+    users.push(tracer.registerFgraph({ entry: () => true }));
+    expect(codeOf(() => tracer.registerFtrace({ call: () => {} }))).toBe('ENOSPC');
+    expect(tracer.registerFtrace({ call: () => {}, parents: false }).registered).toBe(true);
+    expect(codeOf(() => tracer.registerFtrace(first))).toBe('ENOSPC');
+    expect(first.registered).toBe(false);
+    users[0].unregister();
+    expect(tracer.registerFtrace(first).registered).toBe(true);
+  });
+});
+
+describe('order, changes and failures', () => {
+  test('the newest is called first, all before users of the graph', async () => {
+    const { tracer, f } = await start();
+    const heard: string[] = [];
+    tracer.registerFgraph({ filter: 'fd', entry: () => void heard.push('graph') });
+    tracer.registerFtrace({ filter: 'fd', call: () => void heard.push('first') });
+    tracer.registerFtrace({ filter: 'fd', call: () => void heard.push('second') });
+    f.fd();
+    expect(heard).toEqual(['second', 'first', 'graph']);
+  });
+
+  test('unregistered and registered inside of a handler', async () => {
+    const { tracer, f } = await start();
+    const heard: string[] = [];
+    const victim = tracer.registerFtrace({ filter: 'fd', call: () => void heard.push('victim') });
+    let added: FtraceOps | undefined;
+    const ops = tracer.registerFtrace({
+      filter: 'fd',
+      call() {
+        heard.push('ops');
+        victim.unregister();
+        ops.unregister();
+        added = tracer.registerFtrace({ filter: 'fd', call: () => void heard.push('added') });
+      },
+    });
+    f.fd();
+    expect(heard).toEqual(['ops']);
+    f.fd();
+    expect(heard).toEqual(['ops', 'added']);
+    expect([ops.registered, victim.registered, added?.registered]).toEqual([false, false, true]);
+  });
+
+  test('a handler that throws, or promises', async () => {
+    const { tracer, f } = await start();
+    const error = new Error('a bug');
+    let calls = 0;
+    tracer.registerFtrace({ call: () => void calls++ });
+    const bad = tracer.registerFtrace({
+      call() {
+        throw error;
+      },
+    });
+    const slow = tracer.registerFtrace({ name: 'slow', call: async () => {} });
+    expect(f.fc()).toBe(7);
+    expect([calls, bad.errors, bad.lastError, slow.errors]).toEqual([3, 3, error, 3]);
+    expect(String(slow.lastError)).toMatch(/slow returned a promise/);
+  });
+
+  test('EBUSY, EINVAL, again', async () => {
+    const [one, two] = [await start(), await start()];
+    let calls = 0;
+    const ops = one.tracer.registerFtrace({ filter: 'fd', call: () => void calls++ });
+    expect(codeOf(() => one.tracer.registerFtrace(ops))).toBe('EBUSY');
+    ops.unregister();
+    ops.unregister();
+    expect(codeOf(() => two.tracer.registerFtrace(ops))).toBe('EINVAL');
+    expect(one.tracer.registerFtrace(ops)).toBe(ops);
+    one.f.fd();
+    expect(calls).toBe(1);
+  });
+
+  test('a target that comes later, and one that goes', async () => {
+    const { tracer, f } = await start();
+    const heard: string[] = [];
+    tracer.registerFtrace({ filter: 'late', call: (ip) => void heard.push(ip.toString(16)) });
+    const { instance, target } = await tracer.instantiate(
+      await assembleText('late', '(module (func $late (export "late")))'),
+    );
+    const { late } = instance.exports as Record<string, Func>;
+    late();
+    expect(heard).toEqual([target!.sites[0].ip.toString(16)]);
+    tracer.detach(target!);
+    late();
+    f.fc();
+    expect(heard.length).toBe(1);
+  });
+});
+
+describe('WebAssembly', () => {
+  const HANDLER = `(module
+    (global $calls (export "calls") (mut i32) (i32.const 0))
+    (func (export "call") (param i32 i32 i32 i32) (result i32)
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (i32.const 0))
+    (func (export "traps") (param i32 i32 i32 i32) (result i32) unreachable)
+    (func (export "other") (param f64)))`;
+
+  test.each([false, true])('guarded: %s', async (guarded) => {
+    const { tracer, f } = await start();
+    const { exports } = (await WebAssembly.instantiate(await assembleText('handler', HANDLER))).instance;
+    const ops = tracer.registerFtrace({ call: exports.call as never, guarded });
+    f.fc();
+    expect((exports.calls as WebAssembly.Global).value).toBe(3);
+    ops.unregister();
+    f.fc();
+    expect((exports.calls as WebAssembly.Global).value).toBe(3);
+    const traps = tracer.registerFtrace({ call: exports.traps as never, filter: 'fa', guarded });
+    if (guarded) expect(f.fc()).toBe(7);
+    else expect(() => f.fc()).toThrow(WebAssembly.RuntimeError);
+    expect(traps.errors).toBe(guarded ? 1 : 0);
+    expect(tracer.frames()).toEqual([]);
+    traps.unregister();
+    expect(f.fc()).toBe(7);
+    expect(codeOf(() => tracer.registerFtrace({ call: exports.other as never }))).toBe('EINVAL');
+  });
+});
+
+const call = () => {};
+
+test.each([
+  [undefined],
+  [null],
+  [7],
+  ['x'],
+  [[]],
+  [{}],
+  [{ call: null }],
+  [{ call: 'fa' }],
+  [{ call, filter: 7 }],
+  [{ call, notrace: [null] }],
+  [{ call, name: 7 }],
+  [{ call, parents: 1 }],
+  [{ call, guarded: 'yes' }],
+  [{ call, entry: call }],
+])('bad input: %o', async (options) => {
+  const { tracer, f } = await start();
+  expect(codeOf(() => tracer.registerFtrace(options as unknown as FtraceOptions))).toBe('EINVAL');
+  expect(f.fc()).toBe(7);
+  expect(tracer.counts().entries).toBe(0);
+});
