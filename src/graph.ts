@@ -2,23 +2,24 @@
 // own, and the text of what it recorded. Recording happens in the engine; reading happens here, whenever somebody asks.
 
 import * as layout from '../assembly/layout.ts';
+import { BUFFER_OPTIONS, Buffer, type BufferOptions } from './buffer.ts';
 import type { Engine } from './engine.ts';
-import { badRange } from './errors.ts';
+import { badRange, shown } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import { checkOptions } from './options.ts';
-import { decodePage, pageBatch } from './trace/decode.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
 import { type Users, Watcher } from './users.ts';
 
-export interface GraphOptions extends FilterPair {
-  /// Size of the buffer in pages of 4 KiB, a power of two up to 65536. Default 1024. A page holds about 500 events.
-  readonly bufferPages?: number;
-  /// What happens when the buffer is full: `overwrite` drops the oldest page (the default), `stop` drops what is new.
-  readonly mode?: 'overwrite' | 'stop';
+export interface GraphOptions extends FilterPair, BufferOptions {
+  /// `tracing_thresh`: 0 or above, in units of the tracer's clock (nanoseconds with `mono`). Above 0 only returns are recorded, of
+  /// calls that took at least that long. Default 0.
+  readonly threshold?: number;
+  /// `funcgraph-irqs`: false leaves out what runs in interrupts. Default true.
+  readonly irqs?: boolean;
+  /// `sleep-time`: false takes the time during which the task was not the current one out of durations. Default true.
+  readonly sleepTime?: boolean;
 }
-
-const DEFAULT_PAGES = 1024;
 
 /// Names for the numbers in a recording.
 export interface Symbols {
@@ -29,83 +30,55 @@ export interface Symbols {
 
 export class GraphTracer extends Watcher {
   readonly #engine: Engine;
-  readonly #users: Users;
   readonly #symbols: Symbols;
-  readonly #ring: number;
+  readonly #buffer: Buffer;
   readonly #index: number;
   #registered = true;
-  /// `lost` as it was when the buffer was given back.
-  #lost: number | undefined;
 
   /// Use `Tracer.startGraph`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: GraphOptions) {
-    checkOptions('startGraph', options, ['filter', 'notrace', 'bufferPages', 'mode']);
+    checkOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, 'threshold', 'irqs', 'sleepTime']);
     super(users, options);
-    const { bufferPages = DEFAULT_PAGES, mode = 'overwrite' } = options;
-    const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
-    if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
-      throw badRange(`bufferPages is ${bufferPages}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
-    }
-    if (mode !== 'overwrite' && mode !== 'stop') {
-      throw badRange(`mode is '${mode}', expected 'overwrite' or 'stop'`);
+    const { threshold = 0, irqs = true, sleepTime = true } = options;
+    if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
+      throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
     this.#engine = engine;
-    this.#users = users;
     this.#symbols = symbols;
-    this.#ring = engine.createRing(bufferPages, mode === 'stop' ? layout.RING_STOP : layout.RING_OVERWRITE);
+    this.#buffer = new Buffer(engine, users, options);
     try {
-      this.#index = engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, this.#ring);
+      this.#index = engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, this.#buffer.ring);
     } catch (error) {
-      engine.exports.ring_free(this.#ring);
+      this.#buffer.close();
       throw error;
     }
+    const skipped = (irqs ? 0 : layout.GRAPH_SKIP_IRQS) | (sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP);
+    engine.exports.graph_options(this.#index, skipped, threshold);
     this.beginWatching();
   }
 
   /// Events that were dropped or overwritten before anybody read them.
   get lost(): number {
-    return this.#lost ?? this.#engine.memory.ringLost(this.#ring);
+    return this.#buffer.lost;
   }
 
   /// `tracing_on`: recording can be halted and taken up again without touching a gate.
   get on(): boolean {
-    return !this.#closed && this.#engine.memory.ringOn(this.#ring);
+    return this.#buffer.on;
   }
   set on(on: boolean) {
-    if (!this.#closed) this.#engine.exports.ring_on(this.#ring, on ? 1 : 0);
+    this.#buffer.on = on;
   }
 
   /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
   /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
   pages(visit: (batch: Batch) => void, consume = false): void {
-    if (this.#closed) return;
-    this.#users.settle();
-    const { exports, memory } = this.#engine;
-    const batch = pageBatch();
-    const [tail, head] = memory.ringRange(this.#ring);
-    for (let sequence = tail; sequence !== (head + 1) >>> 0; sequence = (sequence + 1) >>> 0) {
-      const page = exports.ring_read(this.#ring, sequence) >>> 0;
-      if (page === 0) continue; // overwritten meanwhile
-      decodePage(memory.u32, page, batch);
-      visit(batch);
-      if (this.#closed) return;
-      if (consume) exports.ring_consume(this.#ring, sequence); // after it: a visitor that throws has not had the page
-    }
+    this.#buffer.pages(visit, consume);
   }
 
   /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
   rawPages(): Uint8Array[] {
-    if (this.#closed) return [];
-    this.#users.settle();
-    const { exports, memory } = this.#engine;
-    const pages: Uint8Array[] = [];
-    const [tail, head] = memory.ringRange(this.#ring);
-    for (let sequence = tail; sequence !== (head + 1) >>> 0; sequence = (sequence + 1) >>> 0) {
-      const page = exports.ring_read(this.#ring, sequence) >>> 0;
-      if (page === 0) continue; // overwritten meanwhile
-      pages.push(new Uint8Array(memory.u32.buffer, page, layout.RING_PAGE_SIZE).slice());
-    }
-    return pages;
+    return this.#buffer.rawPages();
   }
 
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
@@ -135,7 +108,7 @@ export class GraphTracer extends Watcher {
 
   /// Forgets all that was recorded so far.
   clear(): void {
-    if (!this.#closed) this.#engine.exports.ring_clear(this.#ring);
+    this.#buffer.clear();
   }
 
   /// Stops recording; what was recorded can still be read. Functions that are running leave no return.
@@ -148,15 +121,8 @@ export class GraphTracer extends Watcher {
 
   /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
   close(): void {
-    if (this.#closed) return;
     this.unregister();
-    this.#lost = this.lost;
-    this.#engine.exports.ring_free(this.#ring);
-  }
-
-  /// The engine may give the same address to somebody else's buffer.
-  get #closed(): boolean {
-    return this.#lost !== undefined;
+    this.#buffer.close();
   }
 
   protected want(site: number, wanted: boolean): void {

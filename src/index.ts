@@ -6,6 +6,7 @@ export type { EntryHandler, FgraphOptions, FgraphUser, ReturnHandler, WasmFgraph
 export type { FgraphEvent } from './fgraph-event.ts';
 export type { Filter, FilterPair } from './filter.ts';
 export type { CallHandler, FtraceOps, FtraceOptions, WasmFtraceOptions } from './ftrace.ts';
+export type { FunctionOptions, FunctionTracer } from './function.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';
 export type { TaskCounts } from './memory.ts';
 export type { FunctionStatistics, Profiler } from './profile.ts';

@@ -13,9 +13,11 @@ import {
 } from './engine.ts';
 import { badRange } from './errors.ts';
 import { type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
-import { checkFilter, type FilterPair } from './filter.ts';
+import { checkFilter, type Filter, type FilterPair } from './filter.ts';
 import { FtraceOps, type FtraceOptions, type WasmFtraceOptions } from './ftrace.ts';
+import { type FunctionOptions, FunctionTracer } from './function.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
+import { GraphRules } from './graph-rules.ts';
 import { Handlers } from './handlers.ts';
 import type { TaskCounts } from './memory.ts';
 import { native } from './native.ts';
@@ -100,6 +102,7 @@ export class Tracer {
   readonly #sites: Sites;
   readonly #symbols: Symbols;
   readonly #owner: Owner;
+  readonly #rules: GraphRules;
   readonly #host: ClientHost;
   readonly #functions: JsFunctions;
   #targets = 0;
@@ -107,6 +110,7 @@ export class Tracer {
   private constructor(engine: Engine, handlers: Handlers) {
     this.#engine = engine;
     this.#users = new Users(engine);
+    this.#rules = new GraphRules(engine, this.#users);
     this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);
     this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: () => '<...>' };
@@ -293,6 +297,39 @@ export class Tracer {
   /// Starts the function_graph tracer on the functions of the filter, now and in targets to come.
   startGraph(options: GraphOptions = {}): GraphTracer {
     return new GraphTracer(this.#engine, this.#users, this.#symbols, options);
+  }
+
+  /// Starts the function tracer on the functions of the filter, now and in targets to come.
+  startFunction(options: FunctionOptions = {}): FunctionTracer {
+    return new FunctionTracer(this.#host, this.#symbols, options);
+  }
+
+  /// `set_graph_function`, of all graph tracers: they record only what begins with these functions, and everything below them;
+  /// no glob: everything. Returns how many functions match. Throws TypeError for what is no filter.
+  setGraphFunction(filter?: Filter): number {
+    return this.#rules.setFunctions(filter);
+  }
+
+  get graphFunction(): Filter | undefined {
+    return this.#rules.functions;
+  }
+
+  /// `set_graph_notrace`, of all graph tracers: these functions and everything below them are left out. Returns how many match.
+  setGraphNotrace(filter?: Filter): number {
+    return this.#rules.setNotrace(filter);
+  }
+
+  get graphNotrace(): Filter | undefined {
+    return this.#rules.notrace;
+  }
+
+  /// `max_graph_depth`, of all graph tracers: calls at this depth and deeper are left out; 0, the default, is unlimited. Throws
+  /// RangeError.
+  get maxGraphDepth(): number {
+    return this.#rules.maxDepth;
+  }
+  set maxGraphDepth(depth: number) {
+    this.#rules.maxDepth = depth;
   }
 
   /// Starts the function profiler on the functions of the filter, now and in targets to come.

@@ -132,6 +132,8 @@ export class Users {
   /// Removed, but calls of theirs are under way that may end without notice.
   readonly #leaving = new Set<Target>();
   readonly #watches = new Set<Watching>();
+  /// They mark functions too, but nobody watches by them.
+  readonly #rules = new Set<Watching>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -161,9 +163,20 @@ export class Users {
     this.#updateGates();
   }
 
+  /// Marks all functions that `rule` matches, now and in targets to come, without watching them.
+  addRule(rule: Watching): void {
+    this.#rules.add(rule);
+    rule.matched = this.mark(rule);
+  }
+
+  removeRule(rule: Watching): void {
+    if (!this.#rules.delete(rule)) return;
+    for (const target of this.#targets) this.#unmark(target, rule);
+  }
+
   /// Goes through all functions again, since the filter of `watch` changed. Returns how many match.
   mark(watch: Watching): number {
-    if (!this.#watches.has(watch)) return 0;
+    if (!this.#watches.has(watch) && !this.#rules.has(watch)) return 0;
     let matched = 0;
     for (const target of this.#targets) matched += this.#mark(target, watch);
     this.#updateGates();
@@ -173,6 +186,7 @@ export class Users {
   addTarget(target: Target): void {
     this.#targets.add(target);
     for (const watch of this.#watches) this.#mark(target, watch);
+    for (const rule of this.#rules) this.#mark(target, rule);
     this.#updateGates();
   }
 

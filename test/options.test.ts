@@ -9,9 +9,14 @@ const EMPTY = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
 test('misspelt options', async () => {
   const tracer = await Tracer.create();
   expect(() => tracer.startGraph({ filters: 'run' } as never)).toThrow(
-    Object.assign(new TypeError("startGraph has no option 'filters', expected filter, notrace, bufferPages, mode"), {
-      code: 'EINVAL',
-    }),
+    Object.assign(
+      new TypeError(
+        "startGraph has no option 'filters', expected filter, notrace, bufferPages, mode, threshold, irqs, sleepTime",
+      ),
+      {
+        code: 'EINVAL',
+      },
+    ),
   );
   expect(() => tracer.startProfile({ glob: 'run' } as never)).toThrow("startProfile has no option 'glob'");
   expect(() => instrument(EMPTY, { grwth: 1 } as never)).toThrow("instrument has no option 'grwth'");

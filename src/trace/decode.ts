@@ -20,10 +20,12 @@ import {
   FRAME_WORDS,
   RECORD_DEPTH,
   RECORD_ENTRY,
+  RECORD_FUNCTION,
   RECORD_PAYLOAD_SHIFT,
   RECORD_RETURN,
   RECORD_RETURN_LONG,
   RECORD_SIZE,
+  RECORD_TASK,
   RECORD_TIME,
   RECORD_TYPE_MASK,
   RECORD_UNWOUND,
@@ -35,7 +37,7 @@ import {
   RING_PAGE_USED,
   SHADOW_STACK_WORDS_MAX,
 } from '../../assembly/layout.ts';
-import { Batch, ENTRY, RETURN, UNWOUND } from './events.ts';
+import { Batch, ENTRY, FUNCTION, RETURN, UNWOUND } from './events.ts';
 
 const HIGH = 2 ** 32;
 const WORD_BYTES_SHIFT = 2;
@@ -92,6 +94,7 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
   let depth = words[header + (RING_PAGE_DEPTH >>> WORD_BYTES_SHIFT)] | 0;
   let n = batch.count;
   let opened = 0;
+  let pid = 0;
   let sound = depth >= 0 && depth < DEPTH_LIMIT;
 
   while (sound && at < end) {
@@ -149,6 +152,19 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
       sound = next >= time;
       if (!sound) break;
       time = next;
+    } else if (type === RECORD_FUNCTION) {
+      sound = at < end;
+      if (!sound) break;
+      kind[n] = FUNCTION;
+      func[n] = payload;
+      depths[n] = depth;
+      times[n] = time;
+      calls[n] = words[at + 1] * HIGH + words[at];
+      batch.pid[n] = pid;
+      at += RECORD_WORDS;
+      n++;
+    } else if (type === RECORD_TASK) {
+      pid = payload;
     } else {
       sound = false;
     }

@@ -14,8 +14,10 @@ export const UNWOUND = 3;
 export const LOST = 4;
 /// Any other event, already turned into `text`.
 export const COMMENT = 5;
+/// A function was entered, as the function tracer records it.
+export const FUNCTION = 6;
 
-export type EventKind = typeof ENTRY | typeof RETURN | typeof UNWOUND | typeof LOST | typeof COMMENT;
+export type EventKind = typeof ENTRY | typeof RETURN | typeof UNWOUND | typeof LOST | typeof COMMENT | typeof FUNCTION;
 
 // Bits of `flags` (spec/fgraph.md §11.1).
 export const FLAG_IRQS_OFF = 0x01;
@@ -86,8 +88,10 @@ export class Batch {
   readonly func: Uint32Array;
   readonly depth: Int32Array;
   readonly time: Float64Array;
-  /// Of RETURN and UNWOUND: the time of the call.
+  /// Of RETURN and UNWOUND: the time of the call. Of FUNCTION: the ip of the caller, 0 = the host.
   readonly call: Float64Array;
+  /// Of FUNCTION alone: the task.
+  readonly pid: Uint32Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -96,6 +100,7 @@ export class Batch {
     this.depth = new Int32Array(capacity);
     this.time = new Float64Array(capacity);
     this.call = new Float64Array(capacity);
+    this.pid = new Uint32Array(capacity);
   }
 
   /// Adds a LOST event; does nothing when the batch is full.

@@ -1,0 +1,105 @@
+// A ring buffer as a recorder's host side sees it: how it is asked for, read, switched and given back. The engine writes it,
+// whoever it belongs to.
+
+import * as layout from '../assembly/layout.ts';
+import type { Engine } from './engine.ts';
+import { badRange } from './errors.ts';
+import { decodePage, pageBatch } from './trace/decode.ts';
+import type { Batch } from './trace/events.ts';
+import type { Users } from './users.ts';
+
+export interface BufferOptions {
+  /// Size of the buffer in pages of 4 KiB, a power of two up to 65536. Default 1024. A page holds about 500 events.
+  readonly bufferPages?: number;
+  /// What happens when the buffer is full: `overwrite` drops the oldest page (the default), `stop` drops what is new.
+  readonly mode?: 'overwrite' | 'stop';
+}
+
+export const BUFFER_OPTIONS = ['bufferPages', 'mode'] as const;
+
+const DEFAULT_PAGES = 1024;
+
+export class Buffer {
+  /// Address in the engine.
+  readonly ring: number;
+  readonly #engine: Engine;
+  readonly #users: Users;
+  /// `lost` as it was when the buffer was given back.
+  #lost: number | undefined;
+
+  /// Throws RangeError for options out of their range, ENOMEM.
+  constructor(engine: Engine, users: Users, { bufferPages = DEFAULT_PAGES, mode = 'overwrite' }: BufferOptions) {
+    const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
+    if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
+      throw badRange(`bufferPages is ${bufferPages}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
+    }
+    if (mode !== 'overwrite' && mode !== 'stop') {
+      throw badRange(`mode is '${mode}', expected 'overwrite' or 'stop'`);
+    }
+    this.#engine = engine;
+    this.#users = users;
+    this.ring = engine.createRing(bufferPages, mode === 'stop' ? layout.RING_STOP : layout.RING_OVERWRITE);
+  }
+
+  /// Events that were dropped or overwritten before anybody read them.
+  get lost(): number {
+    return this.#lost ?? this.#engine.memory.ringLost(this.ring);
+  }
+
+  /// `tracing_on`.
+  get on(): boolean {
+    return !this.closed && this.#engine.memory.ringOn(this.ring);
+  }
+  set on(on: boolean) {
+    if (!this.closed) this.#engine.exports.ring_on(this.ring, on ? 1 : 0);
+  }
+
+  /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
+  /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
+  pages(visit: (batch: Batch) => void, consume = false): void {
+    const batch = pageBatch();
+    this.#each((page, sequence) => {
+      decodePage(this.#engine.memory.u32, page, batch);
+      visit(batch);
+      // After it: a visitor that throws has not had the page.
+      if (consume && !this.closed) this.#engine.exports.ring_consume(this.ring, sequence);
+    });
+  }
+
+  /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
+  rawPages(): Uint8Array[] {
+    const pages: Uint8Array[] = [];
+    this.#each((page) => {
+      pages.push(new Uint8Array(this.#engine.memory.u32.buffer, page, layout.RING_PAGE_SIZE).slice());
+    });
+    return pages;
+  }
+
+  #each(visit: (page: number, sequence: number) => void): void {
+    if (this.closed) return;
+    this.#users.settle();
+    const { exports, memory } = this.#engine;
+    const [tail, head] = memory.ringRange(this.ring);
+    for (let sequence = tail; sequence !== (head + 1) >>> 0 && !this.closed; sequence = (sequence + 1) >>> 0) {
+      const page = exports.ring_read(this.ring, sequence) >>> 0;
+      if (page !== 0) visit(page, sequence); // 0: overwritten meanwhile
+    }
+  }
+
+  /// Forgets all that was recorded so far.
+  clear(): void {
+    if (!this.closed) this.#engine.exports.ring_clear(this.ring);
+  }
+
+  /// Gives the buffer back: nothing is left to read but `lost`. Whoever records into it has gone before.
+  close(): void {
+    if (this.closed) return;
+    this.#lost = this.lost;
+    this.#engine.exports.ring_free(this.ring);
+  }
+
+  /// The engine may give the same address to somebody else's buffer.
+  get closed(): boolean {
+    return this.#lost !== undefined;
+  }
+}

@@ -1,0 +1,148 @@
+// The function tracer and the rules of the graph tracers, on a real module: what is recorded, to the letter.
+
+import { expect, test } from 'vitest';
+import { assembleText } from '../bench/shapes.ts';
+import { Tracer } from '../src/index.ts';
+
+type Func = (...args: unknown[]) => unknown;
+
+const PROGRAM = `(module
+  (import "js" "back" (func $back))
+  (func $leaf (export "leaf"))
+  (func $mid (call $leaf) (call $back))
+  (func $main (export "main") (call $leaf) (call $mid) (call $leaf)))`;
+
+async function start() {
+  const tracer = await Tracer.create({ clock: 'counter' });
+  let back = () => {};
+  const program = await assembleText('functions', PROGRAM);
+  const { instance } = await tracer.instantiate(program, { js: { back: () => back() } });
+  const f = instance.exports as Record<string, Func>;
+  return { tracer, f, program, setBack: (to: () => void) => (back = to) };
+}
+
+const lines = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => line.replace(/^.*: /, ''));
+
+const graphLines = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => line.slice(line.indexOf('|') + 3));
+
+test('each call and who made it, through JavaScript too', async () => {
+  const { tracer, f, setBack } = await start();
+  const tracing = tracer.startFunction();
+  expect(tracing.matched).toBe(3);
+  setBack(() => f.leaf());
+  f.main();
+  expect(lines(tracing.read())).toEqual([
+    'main <-[host]',
+    'leaf <-main',
+    'mid <-main',
+    'leaf <-mid',
+    'leaf <-mid', // called by JavaScript that mid called: the nearest function that is traced
+    'leaf <-main',
+  ]);
+  expect(tracing.read()).toMatch(/^# tracer: function\n#\n# entries-in-buffer\/entries-written: 6\/6 {3}#P:1\n/);
+  expect(tracing.read({ printParent: false })).toMatch(/: main\n/);
+  tracing.on = false;
+  f.main();
+  expect(lines(tracing.read()).length).toBe(6);
+  expect(lines(tracing.read({ irqInfo: false }))).toEqual(lines([...tracing.text({ consume: true })].join('')));
+  expect(lines(tracing.read())).toEqual([]);
+  tracing.close();
+  expect(tracer.counts()).toMatchObject({ unwound: 0, stray: 0 });
+});
+
+test('filters, changes of them, and nothing after the end', async () => {
+  const { tracer, f, program } = await start();
+  const tracing = tracer.startFunction({ filter: 'm*', notrace: 'mid' });
+  f.main();
+  expect(lines(tracing.read())).toEqual(['main <-[host]']);
+  tracing.clear();
+  expect(tracing.setNotrace()).toBe(2);
+  expect(tracing.setFilter(['mid', 'leaf'])).toBe(2);
+  const { instance } = await tracer.instantiate(program, { js: { back() {} } }, { name: 'second' });
+  (instance.exports.main as Func)();
+  expect(lines(tracing.read())).toEqual(['leaf <-[host]', 'mid <-[host]', 'leaf <-mid', 'leaf <-[host]']);
+  tracing.unregister();
+  tracing.unregister();
+  f.main();
+  expect(lines(tracing.read()).length).toBe(4);
+});
+
+test('without parents nothing is kept on the shadow stack; several tracers at once do not disturb each other', async () => {
+  const { tracer, f } = await start();
+  const alone = tracer.startFunction({ parents: false });
+  f.main();
+  expect(tracer.counts().entries).toBe(0);
+  expect(lines(alone.read())).toEqual(['main', 'leaf', 'mid', 'leaf', 'leaf'].map((name) => `${name} <-[host]`));
+  alone.clear();
+  const graph = tracer.startGraph({ filter: 'mid' });
+  const other = tracer.startFunction({ filter: 'leaf', parents: false });
+  f.main();
+  expect(graphLines(graph.read())).toEqual(['mid();']);
+  expect(lines(other.read())).toEqual(['leaf <-[host]', 'leaf <-mid', 'leaf <-[host]']);
+  expect(lines(alone.read()).length).toBe(5);
+});
+
+test('what is lost is said, and what is wrong is refused', async () => {
+  const { tracer, f } = await start();
+  const tracing = tracer.startFunction({ bufferPages: 1, mode: 'stop' });
+  for (let i = 0; i < 100; i++) f.main();
+  const kept = lines(tracing.read()).length;
+  expect(kept).toBeGreaterThan(200);
+  expect(kept + tracing.lost).toBe(500);
+  expect(() => tracer.startFunction({ bufferPages: 3 })).toThrow(/power of two/);
+  expect(() => tracer.startFunction({ filter: 3 } as never)).toThrow(TypeError);
+  expect(() => tracer.startFunction({ fliter: 'x' } as never)).toThrow(/has no option 'fliter'/);
+  tracing.close();
+  for (let i = 0; i < 16; i++) tracer.startGraph({ bufferPages: 1 });
+  expect(() => tracer.startFunction()).toThrow(/ENOSPC/);
+  tracer.startFunction({ parents: false }).close();
+});
+
+test('set_graph_function, set_graph_notrace and max_graph_depth hold for all graphs, also in targets to come', async () => {
+  const { tracer, f, program } = await start();
+  const graph = tracer.startGraph();
+  expect(tracer.setGraphFunction('mid')).toBe(1);
+  expect(tracer.graphFunction).toBe('mid');
+  f.main();
+  expect(graphLines(graph.read())).toEqual(['mid() {', '  leaf();', '}']);
+  graph.clear();
+  expect(tracer.setGraphNotrace('l?af')).toBe(1);
+  const { instance } = await tracer.instantiate(program, { js: { back() {} } }, { name: 'second' });
+  (instance.exports.main as Func)();
+  expect(graphLines(graph.read())).toEqual(['mid();']);
+  graph.clear();
+  expect(tracer.setGraphFunction('nosuch')).toBe(0);
+  f.main();
+  expect(graphLines(graph.read())).toEqual([]);
+  tracer.setGraphFunction();
+  tracer.setGraphNotrace([]);
+  tracer.maxGraphDepth = 1;
+  f.main();
+  expect(graphLines(graph.read())).toEqual(['main();']);
+  tracer.maxGraphDepth = 0;
+  graph.clear();
+  f.main();
+  expect(graphLines(graph.read()).length).toBe(7);
+  for (const depth of [-1, 0.5, 2 ** 31, Number.NaN, '1']) {
+    expect(() => {
+      tracer.maxGraphDepth = depth as number;
+    }).toThrow(RangeError);
+  }
+  expect(() => tracer.setGraphFunction(3 as never)).toThrow(TypeError);
+});
+
+test('tracing_thresh: only returns, of what took that long', async () => {
+  const { tracer, f } = await start();
+  const graph = tracer.startGraph({ threshold: 3 }); // main takes 5 events at least, mid 3, leaf 1
+  f.main();
+  expect(graphLines(graph.read())).toEqual(['  } /* mid */', '} /* main */']);
+  expect(() => tracer.startGraph({ threshold: -1 })).toThrow(RangeError);
+});
