@@ -106,6 +106,21 @@ export interface EngineImports {
   wait?(ring: number): number;
 }
 
+/// What the engine is asked for when a probe is registered: the REQUEST_* of layout.ts.
+export interface FprobeRequest {
+  readonly kind: number;
+  readonly entry: number;
+  readonly exit: number;
+  readonly dataSize: number;
+  readonly flags: number;
+  readonly private: number;
+  readonly source?: number;
+  readonly index?: number;
+  readonly cells?: number;
+  readonly min?: number;
+  readonly step?: number;
+}
+
 /// A failure of the engine. `code` is the name of the kernel's error.
 export class EngineError extends Error {
   readonly code: string;
@@ -173,6 +188,28 @@ export class Engine {
     const ring = this.exports.ring_create(pages, mode);
     if (ring === 0) throw new EngineError('ENOMEM', `no memory for a ring buffer of ${pages} pages`);
     return ring;
+  }
+
+  /// Registers a probe on `sites` and returns its handle (assembly/README.md, fprobes).
+  registerFprobe(request: FprobeRequest, sites: readonly number[]): bigint {
+    const { memory, exports } = this;
+    const at = exports.fprobe_request(sites.length);
+    if (at === 0) throw new EngineError('ENOMEM', `no memory to register a probe on ${sites.length} functions`);
+    memory.store32(at + layout.REQUEST_KIND, request.kind);
+    memory.store32(at + layout.REQUEST_ENTRY, request.entry);
+    memory.store32(at + layout.REQUEST_EXIT, request.exit);
+    memory.store32(at + layout.REQUEST_DATA_SIZE, request.dataSize);
+    memory.store32(at + layout.REQUEST_FLAGS, request.flags);
+    memory.store32(at + layout.REQUEST_PRIVATE, request.private);
+    memory.store32(at + layout.REQUEST_SOURCE, request.source ?? 0);
+    memory.store32(at + layout.REQUEST_INDEX, request.index ?? 0);
+    memory.store32(at + layout.REQUEST_CELLS, request.cells ?? 0);
+    memory.u64[(at + layout.REQUEST_MIN) >>> layout.WORD_SHIFT] = BigInt(request.min ?? 0);
+    memory.u64[(at + layout.REQUEST_STEP) >>> layout.WORD_SHIFT] = BigInt(request.step ?? 0);
+    memory.u32.set(sites, (at + layout.REQUEST_SITES) >>> 2);
+    const handle = exports.fprobe_register(sites.length);
+    if (handle < 0n) check(Number(handle), `cannot register a probe on ${sites.length} functions`);
+    return handle;
   }
 
   /// Registers a function-graph user and returns its index; arguments as of the export.

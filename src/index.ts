@@ -5,6 +5,19 @@ export { NoMatchError, SymbolMapError, WasmFormatError } from './errors.ts';
 export type { EntryHandler, FgraphOptions, FgraphUser, ReturnHandler, WasmFgraphOptions } from './fgraph.ts';
 export type { FgraphEvent } from './fgraph-event.ts';
 export type { Filter, FilterPair } from './filter.ts';
+export type { Bucket, Builtin, FprobeRow } from './fprobe/builtin.ts';
+export {
+  FPROBE_FL_DISABLED,
+  FPROBE_FL_KPROBE_SHARED,
+  FPROBE_FL_SHARED_EXIT,
+  type Fprobe,
+  type FprobeHandler,
+  type FprobeHandlers,
+  type FprobeOptions,
+  type WasmFprobeHandlers,
+  type WasmFprobeOptions,
+} from './fprobe/fprobe.ts';
+export type { FprobeWhere } from './fprobe/where.ts';
 export type { CallHandler, FtraceOps, FtraceOptions, WasmFtraceOptions } from './ftrace.ts';
 export type { FunctionOptions, FunctionTracer } from './function.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';

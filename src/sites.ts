@@ -33,6 +33,11 @@ export class Sites {
     return this.#byIp.get(ip);
   }
 
+  /// The site whose address this is, however it is written; undefined when there is none.
+  at(address: number | bigint): TargetSite | undefined {
+    return this.#byIp.get(Number(address));
+  }
+
   /// The name of the function at a site, its id where nobody knows one.
   symbol(id: number): string {
     return this.#byId[id]?.name ?? `0x${id.toString(16).padStart(8, '0')}`;

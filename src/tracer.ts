@@ -14,6 +14,16 @@ import {
 import { badRange } from './errors.ts';
 import { type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
 import { checkFilter, type Filter, type FilterPair } from './filter.ts';
+import {
+  createFprobe,
+  type Fprobe,
+  type FprobeHandlers,
+  type FprobeOptions,
+  registerFprobe,
+  type WasmFprobeHandlers,
+  type WasmFprobeOptions,
+} from './fprobe/fprobe.ts';
+import { byFilter } from './fprobe/where.ts';
 import { FtraceOps, type FtraceOptions, type WasmFtraceOptions } from './ftrace.ts';
 import { type FunctionOptions, FunctionTracer } from './function.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
@@ -292,6 +302,27 @@ export class Tracer {
     if (!(options instanceof FtraceOps)) return new FtraceOps(this.#host, options);
     options.register(this.#host);
     return options;
+  }
+
+  /// Registers a probe: handlers at entry and exit of the functions that are named, of the targets so far, with data of their own for
+  /// each activation in between. Options as of `createFprobe` and `Fprobe.register`, which say what they throw; EINVAL, as
+  /// TypeError or RangeError, for options that are none.
+  registerFprobe(options: FprobeOptions): Fprobe;
+  registerFprobe(options: WasmFprobeOptions): Fprobe;
+  registerFprobe(options: FprobeOptions | WasmFprobeOptions): Fprobe {
+    return registerFprobe(this.#host, options);
+  }
+
+  /// A probe that is not registered yet.
+  createFprobe(handlers: FprobeHandlers): Fprobe;
+  createFprobe(handlers: WasmFprobeHandlers): Fprobe;
+  createFprobe(handlers: FprobeHandlers | WasmFprobeHandlers): Fprobe {
+    return createFprobe(this.#host, handlers);
+  }
+
+  /// How many functions a probe by this filter would be put on. Throws EINVAL for what is no glob, ENOENT when there is none.
+  countByFilter(filter: Filter, notfilter?: Filter): number {
+    return byFilter(this.targets, filter, notfilter).length;
   }
 
   /// Starts the function_graph tracer on the functions of the filter, now and in targets to come.

@@ -134,6 +134,8 @@ export class Users {
   readonly #watches = new Set<Watching>();
   /// They mark functions too, but nobody watches by them.
   readonly #rules = new Set<Watching>();
+  /// Whoever has marked sites by himself.
+  readonly #holders = new Set<object>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -174,6 +176,17 @@ export class Users {
     for (const target of this.#targets) this.#unmark(target, rule);
   }
 
+  /// `holder` has marked sites as wanted: opens their gates.
+  hold(holder: object): void {
+    this.#holders.add(holder);
+    this.#updateGates();
+  }
+
+  /// `holder` has taken his marks back.
+  release(holder: object): void {
+    if (this.#holders.delete(holder)) this.#updateGates();
+  }
+
   /// Goes through all functions again, since the filter of `watch` changed. Returns how many match.
   mark(watch: Watching): number {
     if (!this.#watches.has(watch) && !this.#rules.has(watch)) return 0;
@@ -193,6 +206,7 @@ export class Users {
   removeTarget(target: Target): void {
     if (!this.#targets.delete(target)) return;
     for (const watch of this.#watches) this.#unmark(target, watch);
+    if (target.sites.length > 0) this.#engine.exports.fprobe_unload(target.firstSite, target.sites.length);
     this.#openGates(target);
     target.setWatched(false);
     if (!target.settle()) this.#leaving.add(target);
@@ -214,7 +228,7 @@ export class Users {
 
   #updateGates(): void {
     // Landing pads and roots first: a gate that opens before them could leave a frame that nobody drops.
-    const watched = this.#watches.size > 0;
+    const watched = this.#watches.size + this.#holders.size > 0;
     if (watched) for (const target of this.#targets) target.setWatched(true);
     for (const target of this.#targets) this.#openGates(target);
     if (!watched) for (const target of this.#targets) target.setWatched(false);

@@ -1,0 +1,391 @@
+// Function probes (spec/fprobe.md): entry and exit handlers on any number of functions, with data of their own for each
+// activation in between. The engine decides who is called, when, and in which order; here a probe is put on functions,
+// and its JavaScript handlers are kept from harming the program that they watch.
+
+import * as layout from '../../assembly/layout.ts';
+import type { ClientHost } from '../client.ts';
+import { EngineError } from '../engine.ts';
+import { badRange, badType, shown } from '../errors.ts';
+import { type Callback, Failures, type Handlers, isPromise } from '../handlers.ts';
+import { checkOptions } from '../options.ts';
+import type { FtraceRegs } from '../regs.ts';
+import type { TargetSite } from '../target/target.ts';
+import { FPROBE_HANDLER, isWasm, type WasmFprobeHandler, type WasmTable } from '../wasm-handlers.ts';
+import { type Builtin, type BuiltinRequest, builtinRequest, type FprobeRow, readRows } from './builtin.ts';
+import { byAddress, byFilter, bySymbol, checkAddresses, type FprobeWhere } from './where.ts';
+
+/// Soft-disabled: no handler runs, everything stays in place.
+export const FPROBE_FL_DISABLED = layout.FPROBE_FL_DISABLED;
+/// The entry handler belongs to the exclusive group: it is skipped, and a miss counted, while another of the group runs on the
+/// same task. Its exit handler is then skipped too (the kernel runs it), unless FPROBE_FL_SHARED_EXIT is set as well.
+export const FPROBE_FL_KPROBE_SHARED = layout.FPROBE_FL_KPROBE_SHARED;
+export const FPROBE_FL_SHARED_EXIT = layout.FPROBE_FL_SHARED_EXIT;
+
+/// `fregs` and `data` are good until the handler returns. `data` is the probe's own entry data of this activation, not zeroed,
+/// `null` without any, or without an exit handler. From an entry handler, a result other than `undefined`, `null`, `false` and 0
+/// cancels the exit handler for this activation. The result of an exit handler is ignored.
+export type FprobeHandler = (
+  probe: Fprobe,
+  entryIp: TargetSite['ip'],
+  retIp: number,
+  fregs: FtraceRegs,
+  data: DataView | null,
+) => unknown;
+
+export interface FprobeHandlers<Handler = FprobeHandler> {
+  readonly entry?: Handler;
+  readonly exit?: Handler;
+  /// In place of `entry` and `exit`: a handler of the engine's own.
+  readonly builtin?: Builtin;
+  /// Bytes of data for each activation, 0 to 120. Default 0.
+  readonly entryDataSize?: number;
+  /// FPROBE_FL_*. Default 0.
+  readonly flags?: number;
+  /// A 32-bit number that WebAssembly handlers are given first. Default 0.
+  readonly private?: number;
+  /// Call WebAssembly handlers through JavaScript, where a trap is caught and counted. Default false.
+  readonly guarded?: boolean;
+  /// What happens when a handler throws or returns a promise: it is counted, and with `disable` the probe is disabled too.
+  /// Default `count`.
+  readonly onError?: 'count' | 'disable';
+}
+
+/// Handlers that are exported WebAssembly functions, called without JavaScript in between. With one handler of each kind, both
+/// are called through JavaScript.
+export type WasmFprobeHandlers = FprobeHandlers<WasmFprobeHandler>;
+type AnyHandlers = FprobeHandlers<FprobeHandler | WasmFprobeHandler>;
+
+export interface FprobeOptions extends FprobeHandlers, FprobeWhere {}
+export interface WasmFprobeOptions extends WasmFprobeHandlers, FprobeWhere {}
+
+const HANDLERS = ['entry', 'exit', 'builtin', 'entryDataSize', 'flags', 'private', 'guarded', 'onError'];
+const WHERE = ['filter', 'notfilter', 'addresses', 'symbols'];
+const WORD = layout.WORD_SIZE;
+const U32_MAX = 2 ** 32 - 1;
+
+interface Counters {
+  readonly hits: number;
+  readonly nmissed: number;
+  readonly recursion: number;
+  readonly overrun: number;
+}
+
+const NOTHING: Counters = { hits: 0, nmissed: 0, recursion: 0, overrun: 0 };
+
+export class Fprobe {
+  readonly #host: ClientHost;
+  readonly #options: AnyHandlers;
+  readonly #builtin: BuiltinRequest | undefined;
+  readonly #kind: number;
+  readonly #entry: Callback | undefined;
+  readonly #exit: Callback | undefined;
+  readonly #failures = new Failures();
+  #flags: number;
+  #dataSize: number;
+  /// The engine's; 0 = not registered.
+  #handle = 0n;
+  #ids: readonly [entry: number, exit: number] = [0, 0];
+  #last = NOTHING;
+  #rows: FprobeRow[] = [];
+
+  /// Use `Tracer.registerFprobe` or `Tracer.createFprobe`.
+  constructor(host: ClientHost, options: AnyHandlers) {
+    const { entry, exit, builtin, entryDataSize = 0, flags = 0, guarded = false, onError = 'count' } = options;
+    const private_ = options.private ?? 0;
+    if (typeof entryDataSize !== 'number') throw badType(`entryDataSize is ${shown(entryDataSize)}, expected a number`);
+    if (!Number.isInteger(entryDataSize) || entryDataSize < 0) {
+      throw badRange(
+        `entryDataSize is ${entryDataSize}, expected 0 to ${layout.MAX_FPROBE_DATA_SIZE_WORD * WORD} bytes`,
+      );
+    }
+    if (!Number.isInteger(flags) || (flags & ~layout.FPROBE_FL_ALL) !== 0) {
+      throw badRange(`flags is ${shown(flags)}, expected FPROBE_FL_* from 0 to ${layout.FPROBE_FL_ALL}`);
+    }
+    if (!Number.isInteger(private_) || private_ < 0 || private_ > U32_MAX) {
+      throw badRange(`private is ${shown(private_)}, expected an integer from 0 to 2^32 - 1`);
+    }
+    if (typeof guarded !== 'boolean') throw badType(`guarded is ${shown(guarded)}, expected true or false`);
+    if (onError !== 'count' && onError !== 'disable') {
+      throw badRange(`onError is ${shown(onError)}, expected 'count' or 'disable'`);
+    }
+    const areWasm = [isWasm('entry', entry, FPROBE_HANDLER), isWasm('exit', exit, FPROBE_HANDLER)];
+    if (builtin !== undefined && (entry !== undefined || exit !== undefined)) {
+      throw badType('builtin stands in place of entry and exit, expected one or the other');
+    }
+    this.#host = host;
+    this.#options = { ...options, private: private_ };
+    this.#builtin = builtin === undefined ? undefined : builtinRequest(builtin);
+    this.#flags = flags;
+    this.#dataSize = entryDataSize;
+    const isDirect = !guarded && !areWasm.includes(false);
+    const { FPROBE_KIND_NONE, FPROBE_KIND_WASM, FPROBE_KIND_HOST } = layout;
+    const none = entry === undefined && exit === undefined;
+    this.#kind = this.#builtin?.kind ?? (none ? FPROBE_KIND_NONE : isDirect ? FPROBE_KIND_WASM : FPROBE_KIND_HOST);
+    this.#entry = this.#callback(entry, areWasm[0], true);
+    this.#exit = this.#callback(exit, areWasm[1], false);
+  }
+
+  /// Puts the probe on the functions that `where` names, of the targets that there are now; a function that is named twice counts
+  /// once. Again after `unregister`: its counters begin anew, and what is still under way from before is not told to it.
+  ///
+  /// Throws, in this order: with `addresses` EEXIST: registered already; EINVAL: none; E2BIG: more than 120 bytes of data; ENOENT:
+  /// an address without a function. With `filter` or `symbols` first EINVAL, then ENOENT for what matches nothing or is listed
+  /// twice, then the others. At last ENOSPC: 16 users of the function graph; ENOMEM; ENODEV: the engine was killed. After an error
+  /// nothing has changed.
+  register(where: FprobeWhere): this {
+    checkOptions('register', where, WHERE);
+    const { engine, users, sites } = this.#host;
+    const given = WHERE.filter((key) => key !== 'notfilter' && where[key as keyof FprobeWhere] !== undefined);
+    if (given.length !== 1) {
+      const what = given.length === 0 ? 'none of them' : given.join(' and ');
+      throw new EngineError('EINVAL', `a probe takes one of filter, addresses and symbols, here ${what}`);
+    }
+    const [way] = given;
+    if (where.notfilter !== undefined && way !== 'filter') {
+      throw new EngineError('EINVAL', `notfilter goes with filter, here it stands with ${way}`);
+    }
+    let found: readonly TargetSite[] = [];
+    if (way === 'filter') found = byFilter(users.targets, where.filter, where.notfilter);
+    if (way === 'symbols') found = bySymbol(users.targets, where.symbols);
+    if (this.registered) throw new EngineError('EEXIST', 'the probe is registered already, unregister it first');
+    const addresses = way === 'addresses' ? checkAddresses(where.addresses) : undefined;
+    const words = Math.ceil(this.#dataSize / WORD);
+    if (words > layout.MAX_FPROBE_DATA_SIZE_WORD) {
+      const most = layout.MAX_FPROBE_DATA_SIZE_WORD * WORD;
+      throw new EngineError('E2BIG', `entryDataSize is ${this.#dataSize} bytes, expected ${most} at most`);
+    }
+    this.#dataSize = words * WORD;
+    if (addresses) found = byAddress(sites, addresses);
+    users.settle();
+    const ids: [number, number] = [0, 0];
+    try {
+      if (this.#entry) ids[0] = this.#owner.add(this.#entry);
+      if (this.#exit) ids[1] = this.#owner.add(this.#exit);
+      this.#handle = engine.registerFprobe(
+        {
+          kind: this.#kind,
+          entry: ids[0],
+          exit: ids[1],
+          dataSize: this.#dataSize,
+          flags: this.#flags,
+          private: this.#options.private ?? 0,
+          ...this.#builtin,
+        },
+        found.map(({ id }) => id),
+      );
+    } catch (error) {
+      for (const id of ids) this.#owner.remove(id);
+      throw error;
+    }
+    this.#ids = ids;
+    this.#last = NOTHING;
+    users.hold(this);
+    return this;
+  }
+
+  /// Takes effect at once, also from inside a handler, its own included: none of its handlers is called any more, those that run
+  /// come to their end, activations under way are forgotten. Throws EINVAL when the probe is not registered.
+  unregister(): void {
+    if (!this.registered) throw new EngineError('EINVAL', 'the probe is not registered');
+    const { engine, users } = this.#host;
+    this.#last = this.#counters();
+    this.#rows = this.read();
+    engine.exports.fprobe_unregister(this.#handle);
+    this.#handle = 0n;
+    for (const id of this.#ids) this.#owner.remove(id);
+    this.#ids = [0, 0];
+    users.settle();
+    users.release(this);
+  }
+
+  /// The same, and tells when nothing can reach the probe any more: when no handler that was running at the call still runs.
+  unregisterAsync(): Promise<void> {
+    this.unregister();
+    return this.#gone();
+  }
+
+  async #gone(): Promise<void> {
+    await undefined; // out of the handler that may have called
+    while (this.#host.engine.exports.fprobe_drain() !== 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  get registered(): boolean {
+    return this.#handle !== 0n && this.#record !== 0;
+  }
+
+  get #record(): number {
+    return this.#host.engine.exports.fprobe_record(this.#handle);
+  }
+
+  /// Takes effect with the next callback on any task. Before `register` too.
+  disable(): void {
+    this.#flags |= layout.FPROBE_FL_DISABLED;
+    if (this.#handle !== 0n) this.#host.engine.exports.fprobe_enable(this.#handle, 0);
+  }
+
+  enable(): void {
+    this.#flags &= ~layout.FPROBE_FL_DISABLED;
+    if (this.#handle !== 0n) this.#host.engine.exports.fprobe_enable(this.#handle, 1);
+  }
+
+  get disabled(): boolean {
+    return (this.#flags & layout.FPROBE_FL_DISABLED) !== 0;
+  }
+
+  get flags(): number {
+    return this.#flags;
+  }
+
+  /// Bytes of entry data; a multiple of 8 once the probe was registered.
+  get entryDataSize(): number {
+    return this.#dataSize;
+  }
+
+  /// How many functions it watches: fewer than at first when targets were detached.
+  get locations(): number {
+    const record = this.registered ? this.#record : 0;
+    if (record === 0) return 0;
+    const { memory } = this.#host.engine;
+    const nodes = memory.load32(record + layout.FPROBE_NODES);
+    let live = 0;
+    for (let k = 0; k < memory.load32(record + layout.FPROBE_NODE_COUNT); k++) {
+      if (memory.load32(nodes + k * layout.NODE_SIZE + layout.NODE_OWNER) !== 0) live++;
+    }
+    return live;
+  }
+
+  /// Activations that it took part in since it was registered: its entry handler was called, or, without one, its exit handler
+  /// arranged for.
+  get hits(): number {
+    return this.#counters().hits;
+  }
+
+  /// Times that a handler should have run and did not, as the kernel counts them (spec/fprobe.md §13): no room for the records of
+  /// all probes of the function, or the exclusive group was busy.
+  get nmissed(): number {
+    return this.#counters().nmissed;
+  }
+
+  /// Callbacks that did not come since handlers ran on top of each other already, entries and exits.
+  get recursion(): number {
+    return this.#counters().recursion;
+  }
+
+  /// Activations that had no room on the shadow stack at all.
+  get overrun(): number {
+    return this.#counters().overrun;
+  }
+
+  #counters(): Counters {
+    const record = this.registered ? this.#record : 0;
+    if (record === 0) return this.#last;
+    const { memory } = this.#host.engine;
+    return {
+      hits: memory.load64(record + layout.FPROBE_HITS),
+      nmissed: memory.load64(record + layout.FPROBE_NMISSED),
+      recursion: memory.load32(record + layout.FPROBE_RECURSION),
+      overrun: memory.load32(record + layout.FPROBE_OVERRUN),
+    };
+  }
+
+  /// How often a handler threw or returned a promise.
+  get errors(): number {
+    return this.#failures.count;
+  }
+
+  /// What was thrown last.
+  get lastError(): unknown {
+    return this.#failures.last;
+  }
+
+  /// What a built-in handler kept, for each function that has something. `clear`: and begins anew. After `unregister`: as it was.
+  read({ clear = false }: { clear?: boolean } = {}): FprobeRow[] {
+    if (!this.#builtin) return [];
+    const record = this.registered ? this.#record : 0;
+    const { engine, sites } = this.#host;
+    const rows = record === 0 ? this.#rows : readRows(engine.memory, record, this.#builtin, (id) => sites.byId(id));
+    if (clear) {
+      if (record !== 0) engine.exports.fprobe_clear(this.#handle);
+      else this.#rows = [];
+    }
+    return rows;
+  }
+
+  // ---- the handlers
+
+  get #owner(): Handlers | WasmTable {
+    return this.#kind === layout.FPROBE_KIND_WASM ? this.#host.wasmTable : this.#host.handlers;
+  }
+
+  #callback(handler: AnyHandlers['entry'], isWasm: boolean | undefined, isEntry: boolean): Callback | undefined {
+    if (handler === undefined) return undefined;
+    if (this.#kind === layout.FPROBE_KIND_WASM) return handler as unknown as Callback;
+    if (isWasm) {
+      return (about, site, _frame, fregs) => this.#guard(handler as WasmFprobeHandler, about, site, fregs);
+    }
+    return isEntry
+      ? (about, site, _frame, fregs) => this.#run(handler as FprobeHandler, true, about, site, fregs)
+      : (about, site, _frame, fregs) => this.#run(handler as FprobeHandler, false, about, site, fregs);
+  }
+
+  #run(handler: FprobeHandler, isEntry: boolean, about: number, site: number, fregs: number): number {
+    const { engine, sites, running } = this.#host;
+    const { data } = running;
+    const { mark } = data;
+    const words = engine.memory.u32;
+    const at = about >>> 2;
+    const retIp = words[at + 1] * 2 ** 32 + words[at];
+    const address = words[at + 2];
+    const called = sites.byId(site);
+    const regs = sites.regs(site);
+    let result: unknown;
+    regs.push(fregs, !isEntry, called.types);
+    try {
+      const view = address === 0 ? null : data.lend(address, this.#dataSize);
+      result = handler.call(this.#options, this, called.ip, retIp, regs, view);
+      if (typeof result === 'object' && isPromise(result)) {
+        this.#failures.notePromise(result, isEntry ? 'the entry handler' : 'the exit handler');
+        this.#failed();
+        result = undefined;
+      }
+      data.giveBack(mark);
+    } catch (error) {
+      this.#failures.note(error);
+      this.#failed();
+      data.drop(mark);
+    }
+    regs.pop();
+    return result === undefined || result === null || result === false || result === 0 || result === 0n ? 0 : 1;
+  }
+
+  #guard(handler: WasmFprobeHandler, about: number, site: number, fregs: number): number {
+    const { engine, sites } = this.#host;
+    try {
+      const { memory } = engine;
+      const ret = memory.u64[about >>> 3];
+      const data = memory.load32(about + layout.FPROBE_CALL_DATA);
+      return handler(this.#options.private ?? 0, BigInt(sites.byId(site).ip), ret, fregs, data);
+    } catch (error) {
+      this.#failures.note(error);
+      this.#failed();
+      return 0;
+    }
+  }
+
+  #failed(): void {
+    if (this.#options.onError === 'disable') this.disable();
+  }
+}
+
+/// `Tracer.registerFprobe`.
+export function registerFprobe(host: ClientHost, options: FprobeOptions | WasmFprobeOptions): Fprobe {
+  checkOptions('registerFprobe', options, [...HANDLERS, ...WHERE]);
+  const { filter, notfilter, addresses, symbols, ...handlers } = options;
+  return new Fprobe(host, handlers).register({ filter, notfilter, addresses, symbols });
+}
+
+/// `Tracer.createFprobe`.
+export function createFprobe(host: ClientHost, handlers: AnyHandlers): Fprobe {
+  checkOptions('createFprobe', handlers, HANDLERS);
+  return new Fprobe(host, handlers);
+}
