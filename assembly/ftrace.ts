@@ -1,6 +1,6 @@
 // Entry of a function that plain ops are attached to: the list walker (spec/fgraph.md §1.3). The newest registration
-// comes first, whoever has OPS_FL_DIRECT last, as the kernel makes a direct call when the walker is through. No frame is
-// pushed for it, and nothing comes at the exit.
+// comes first, whoever has OPS_FL_DIRECT last, as the kernel makes a direct call when the walker is through. No frame
+// is pushed for it, and nothing comes at the exit.
 //
 // A handler may do here what it may do in fgraph.ts. After each call out: the lock says whether anybody put the stack
 // back below us; frames that were left above are unwound; and if a list changed meanwhile, the walk goes on behind the
@@ -8,11 +8,13 @@
 
 import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { settle } from './fgraph';
+import { fprobe_plain, fprobe_refused } from './fprobe/callback';
 import { fregs_set_call, fregs_set_count } from './fregs';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS_EPOCH, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FUNCTION, OPS_HANDLER,
-  OPS_KIND, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE, TASK_ID, TASK_TOP,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS_EPOCH, FPROBE_RECURSION, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB,
+  OPS_FPROBE, OPS_FUNCTION, OPS_HANDLER, OPS_KIND, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP,
+  SITE_OPS, TASK_BASE, TASK_ID, TASK_TOP,
 } from './layout';
 import { ops_address, ops_handle } from './ops';
 import { lock_fregs, lock_serial, recursion_lock, recursion_next, recursion_unlock } from './recursion';
@@ -30,7 +32,11 @@ function positionAfter(list: u32, serial: u32): u32 {
 /// Tells all ops of `site` that it was entered with `count` words of arguments, from `parent`. False: the stack was put
 /// back below where it stood, so the activation is gone.
 export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool {
-  if (load<u32>(0, ABI_DEAD) || recursion_next(task, RECURSION_LIST) < 0) return true;
+  if (load<u32>(0, ABI_DEAD)) return true;
+  if (recursion_next(task, RECURSION_LIST) < 0) {
+    fprobe_refused(site, false, FPROBE_RECURSION);
+    return true;
+  }
   const mono = clock_is_mono();
   const top = load<u32>(task, TASK_TOP);
   let lock: u32 = 0;
@@ -68,7 +74,8 @@ export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool
     } else {
       const fregs = lock_fregs(lock);
       const frame = load<u32>(task, TASK_BASE);
-      if (kind == OPS_WASM) call_indirect<i32>(handler, ops_handle(slot), site, frame, fregs);
+      if (kind == OPS_FPROBE) fprobe_plain(task, lock, serial, site, top, fregs, parent);
+      else if (kind == OPS_WASM) call_indirect<i32>(handler, ops_handle(slot), site, frame, fregs);
       else hostCall(handler, ops_handle(slot), site, frame, fregs);
       timed = !mono;
     }

@@ -119,6 +119,7 @@ export const OPS_NONE = 0;
 export const OPS_FUNCTION = 1; // the function tracer
 export const OPS_WASM = 2;
 export const OPS_HOST = 3;
+export const OPS_FPROBE = 4; // the one that serves all probes without an exit handler; nobody else registers it
 
 // OPS_FLAGS, the kernel's bits
 export const OPS_FL_SAVE_REGS = 1 << 2;
@@ -383,7 +384,8 @@ export const ABI_FPROBE_FREE = ABI_FPROBE_CAPACITY + 4; // u32 first free slot p
 export const ABI_FPROBE_EXITS = ABI_FPROBE_FREE + 4; // u32 live nodes of probes with an exit handler
 export const ABI_FPROBE_PLAINS = ABI_FPROBE_EXITS + 4; // u32 live nodes of the others
 export const ABI_FPROBE_GRAPH = ABI_FPROBE_PLAINS + 4; // u32 bit of the graph user that serves exit probes, 0 = stopped
-export const ABI_FPROBE_RETIRED = ABI_FPROBE_GRAPH + 4; // u32 newest node array that a callback may still walk
+export const ABI_FPROBE_OPS = ABI_FPROBE_GRAPH + 4; // u32 slot plus 1 of the plain ops that serve the others, 0 = stopped
+export const ABI_FPROBE_RETIRED = ABI_FPROBE_OPS + 4; // u32 newest node array that a callback may still walk
 export const ABI_FPROBE_REQUEST = ABI_FPROBE_RETIRED + 4; // u32 the request that `fprobe_register` reads, 0 = none
 export const ABI_FPROBE_REQUEST_ROOM = ABI_FPROBE_REQUEST + 4; // u32 site ids that fit into it
 export const ABI_LOCATIONS = ABI_FPROBE_REQUEST_ROOM + 4; // u32 buckets of the location table

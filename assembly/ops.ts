@@ -11,9 +11,9 @@
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_EPOCH, ABI_OPS_FREE, ABI_OPS_SERIAL,
   ABI_SITE_COUNT, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FLAGS, OPS_FL_DIRECT,
-  OPS_FL_MASK, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT, OPS_NONE,
-  OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, RING_ALL_TASKS, RING_TASK, SITE_FLAGS, SITE_FL_DIRECT,
-  SITE_HAS_OPS, SITE_OPS, SITE_SIZE, SITE_USERS,
+  OPS_FL_MASK, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT,
+  OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, RING_ALL_TASKS, RING_TASK, SITE_FLAGS,
+  SITE_FL_DIRECT, SITE_HAS_OPS, SITE_OPS, SITE_SIZE, SITE_USERS,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
@@ -31,11 +31,12 @@ export function ops_handle(slot: u32): u32 {
   return load<u32>(ops_address(slot), OPS_GENERATION) << OPS_SLOT_BITS | slot;
 }
 
-/// The record of `handle`, or 0: stale, or none at all.
+/// The record of `handle`, or 0: stale, none at all, or not for those who come from outside.
 export function ops_of(handle: u32): u32 {
   const slot = handle & OPS_SLOT_MASK;
   if (slot >= load<u32>(0, ABI_OPS_CAPACITY) || ops_handle(slot) != handle) return 0;
-  return load<u32>(ops_address(slot), OPS_KIND) == OPS_NONE ? 0 : ops_address(slot);
+  const kind = load<u32>(ops_address(slot), OPS_KIND);
+  return kind == OPS_NONE || kind == OPS_FPROBE ? 0 : ops_address(slot);
 }
 
 // ---- slots
@@ -92,6 +93,11 @@ export function ops_register(kind: u32, handler: u32, flags: u32): i32 {
     if (!ring_exists(handler)) return -EINVAL;
     if (load<u32>(handler, RING_TASK)) return -EBUSY;
   }
+  return ops_add(kind, handler, flags);
+}
+
+/// The same for any kind, unchecked.
+export function ops_add(kind: u32, handler: u32, flags: u32): i32 {
   if (!load<u32>(0, ABI_OPS_FREE)) {
     const error = grow();
     if (error) return error;
@@ -114,10 +120,15 @@ export function ops_register(kind: u32, handler: u32, flags: u32): i32 {
 /// Unregisters, at once, also from inside a handler: none of its handlers is called any more. 0, or -EINVAL: stale
 /// handle.
 export function ops_unregister(handle: u32): i32 {
-  const ops = ops_of(handle);
-  if (!ops) return -EINVAL;
+  if (!ops_of(handle)) return -EINVAL;
+  ops_remove(handle & OPS_SLOT_MASK);
+  return 0;
+}
+
+/// The same for ops of any kind.
+export function ops_remove(slot: u32): void {
+  const ops = ops_address(slot);
   sync();
-  const slot = handle & OPS_SLOT_MASK;
   const end = site_address(load<u32>(0, ABI_SITE_COUNT));
   for (let record = site_address(0); record < end && load<u32>(ops, OPS_SITES); record += SITE_SIZE) {
     if (load<u32>(record, SITE_USERS) & SITE_HAS_OPS) detach(record, ops, slot);
@@ -130,18 +141,21 @@ export function ops_unregister(handle: u32): i32 {
     store<u32>(ops, generation + 1, OPS_GENERATION);
     release(slot);
   }
-  return 0;
 }
 
 // ---- the lists of the sites
 
-/// Attaches ops to a site (`on`), or detaches it. 0, also when it was so before; -EINVAL: stale handle, or no such site;
-/// -EBUSY: the site has another one with OPS_FL_DIRECT; -ENOMEM. After an error all is as it was.
+/// Attaches ops to a site (`on`), or detaches it. 0, also when it was so before; -EINVAL: stale handle, or no such
+/// site; -EBUSY: the site has another one with OPS_FL_DIRECT; -ENOMEM. After an error all is as it was.
 export function ops_want(handle: u32, site: u32, on: u32): i32 {
-  const ops = ops_of(handle);
-  if (!ops || !site_exists(site)) return -EINVAL;
-  const slot = handle & OPS_SLOT_MASK;
+  if (!ops_of(handle) || !site_exists(site)) return -EINVAL;
+  return ops_mark(handle & OPS_SLOT_MASK, site, on != 0);
+}
+
+/// The same for ops of any kind and a site that exists.
+export function ops_mark(slot: u32, site: u32, on: bool): i32 {
   const record = site_address(site);
+  const ops = ops_address(slot);
   if (on) return attach(record, ops, slot);
   detach(record, ops, slot);
   return 0;

@@ -18,7 +18,7 @@ import {
   FGRAPH_MAX_DATA_SIZE, FPROBE_CALL_DATA, FPROBE_CALL_PRIVATE, FPROBE_CALL_RET, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS,
   FPROBE_FL_DISABLED, FPROBE_FL_KPROBE_SHARED, FPROBE_FL_SHARED_EXIT, FPROBE_GENERATION, FPROBE_HEADER_SIZE_SHIFT,
   FPROBE_HEADER_WORDS, FPROBE_HITS, FPROBE_KIND, FPROBE_KIND_HOST, FPROBE_KIND_WASM, FPROBE_NMISSED, FPROBE_OVERRUN,
-  FPROBE_PRIVATE, FPROBE_RECURSION, FPROBE_WORDS, FRAME_FUNC, FRAME_RET, LOCATION_EXITS, LOCATION_PLAINS,
+  FPROBE_PRIVATE, FPROBE_RECURSION, FPROBE_WORDS, FRAME_FUNC, FRAME_RET, FREGS_IP, LOCATION_EXITS, LOCATION_PLAINS,
   LOCATION_WORDS, LOCK_SHARED, NODE_NEXT, NODE_OWNER, TASK_FPROBE, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from '../layout';
 import { lock_shared, recursion_mine } from '../recursion';
@@ -174,7 +174,7 @@ export function fprobe_return(
 /// The plain ops' callback: the probes without an exit handler. Their entry handler's result is nobody's concern, and
 /// they get no data. `from`: what the stack is put back to after each of them.
 export function fprobe_plain(
-  task: u32, lock: u32, serial: u32, site: u32, from: u32, fregs: u32, ip: u64, parent: u64
+  task: u32, lock: u32, serial: u32, site: u32, from: u32, fregs: u32, parent: u64
 ): void {
   const location = location_of(site);
   if (!location) return;
@@ -182,7 +182,7 @@ export function fprobe_plain(
   while (node) {
     const probe = probeOf(node);
     if (probe && !isDisabled(probe) && load<u32>(probe, FPROBE_ENTRY)) {
-      enterProbe(task, lock, serial, probe, node, site, 0, from, fregs, ip, parent, 0, 0);
+      enterProbe(task, lock, serial, probe, node, site, 0, from, fregs, load<u64>(fregs, FREGS_IP), parent, 0, 0);
       if (!recursion_mine(task, lock, serial)) return;
     }
     node = load<u32>(node, NODE_NEXT);

@@ -21,12 +21,12 @@ function count(isExit: bool, change: i32): void {
   store<i32>(at, load<i32>(at) + change);
 }
 
-/// Puts a node at the head of the list of its type. False: its probe has a node there already.
-export function node_insert(node: u32, location: u32, owner: u32, isExit: bool, words: u32): bool {
+/// Puts a node at the head of the list of its type, unless its probe has a node there already.
+export function node_insert(node: u32, location: u32, owner: u32, isExit: bool, words: u32): void {
   const head = location + (isExit ? LOCATION_EXITS : LOCATION_PLAINS);
   const first = load<u32>(head);
   // Nobody else registers meanwhile, so its own node can only be the newest.
-  if (first && load<u32>(first, NODE_OWNER) == owner) return false;
+  if (first && load<u32>(first, NODE_OWNER) == owner) return;
   store<u32>(node, first, NODE_NEXT);
   store<u32>(node, head, NODE_LINK);
   if (first) store<u32>(first, node + NODE_NEXT, NODE_LINK);
@@ -36,7 +36,6 @@ export function node_insert(node: u32, location: u32, owner: u32, isExit: bool, 
   count(isExit, 1);
   store<u32>(node, owner, NODE_OWNER);
   store<u32>(head, node);
-  return true;
 }
 
 /// Takes a node with an owner out of its list.

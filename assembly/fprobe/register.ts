@@ -12,18 +12,18 @@
 
 import { gops_add, gops_remove } from '../gops';
 import {
-  ABI_DEAD, ABI_FPROBE_COUNT, ABI_FPROBE_EXITS, ABI_FPROBE_GRAPH, ABI_FPROBE_PLAINS, ABI_FPROBE_REQUEST,
+  ABI_DEAD, ABI_FPROBE_COUNT, ABI_FPROBE_EXITS, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_FPROBE_PLAINS, ABI_FPROBE_REQUEST,
   ABI_FPROBE_REQUEST_ROOM, E2BIG, EINVAL, ENODEV, ENOENT, ENOMEM, FPROBE_CELLS, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS,
   FPROBE_FL_ALL, FPROBE_FL_DISABLED, FPROBE_GENERATION, FPROBE_INDEX, FPROBE_KIND, FPROBE_KIND_HOST, FPROBE_KIND_LAST,
   FPROBE_KIND_NONE, FPROBE_MIN, FPROBE_NODES, FPROBE_NODE_COUNT, FPROBE_PRIVATE, FPROBE_ROWS, FPROBE_ROW_SIZE,
   FPROBE_SHIFT, FPROBE_SOURCE, FPROBE_STEP, FPROBE_WORDS, GOPS_FPROBE, LOCATION_EXITS, LOCATION_PLAINS,
-  MAX_FPROBE_DATA_SIZE_WORD, NODE_NEXT, NODE_OWNER, NODE_SHIFT, NODE_SITE, NODE_SIZE, REQUEST_CELLS, REQUEST_DATA_SIZE,
-  REQUEST_ENTRY, REQUEST_EXIT, REQUEST_FLAGS, REQUEST_INDEX, REQUEST_KIND, REQUEST_MIN, REQUEST_PRIVATE, REQUEST_SITES,
-  REQUEST_SOURCE, REQUEST_STEP, WORD_SIZE,
+  MAX_FPROBE_DATA_SIZE_WORD, NODE_NEXT, NODE_OWNER, NODE_SHIFT, NODE_SITE, NODE_SIZE, OPS_FPROBE, OPS_SLOT_MASK,
+  REQUEST_CELLS, REQUEST_DATA_SIZE, REQUEST_ENTRY, REQUEST_EXIT, REQUEST_FLAGS, REQUEST_INDEX, REQUEST_KIND,
+  REQUEST_MIN, REQUEST_PRIVATE, REQUEST_SITES, REQUEST_SOURCE, REQUEST_STEP, WORD_SIZE,
 } from '../layout';
+import { ops_add, ops_mark, ops_remove } from '../ops';
 import { region_alloc, region_free } from '../region';
 import { site_exists, site_mark } from '../site';
-import { startPlain, stopPlain, wantPlain } from './plain';
 import { sync } from '../task';
 import { builtin_data_words, builtin_is_exit, builtin_row_size, builtin_valid } from './builtin';
 import { location_make, location_of, location_settle } from './location';
@@ -60,24 +60,27 @@ function nodesOf(isExit: bool): u32 {
 }
 
 function startClient(isExit: bool): i32 {
-  if (!isExit) return startPlain();
-  if (load<u32>(0, ABI_FPROBE_GRAPH)) return 0;
-  const index = gops_add(GOPS_FPROBE, 1, 1, 0);
-  if (index < 0) return index;
-  store<u32>(0, 1 << index, ABI_FPROBE_GRAPH);
+  const at: u32 = isExit ? ABI_FPROBE_GRAPH : ABI_FPROBE_OPS;
+  if (load<u32>(at)) return 0;
+  const client = isExit ? gops_add(GOPS_FPROBE, 1, 1, 0) : ops_add(OPS_FPROBE, 1, 0);
+  if (client < 0) return client;
+  store<u32>(at, isExit ? 1 << client : (client & OPS_SLOT_MASK) + 1);
   return 0;
 }
 
 function stopClient(isExit: bool): void {
-  if (!isExit) return stopPlain();
-  gops_remove(ctz<u32>(load<u32>(0, ABI_FPROBE_GRAPH)));
-  store<u32>(0, 0, ABI_FPROBE_GRAPH);
+  const at: u32 = isExit ? ABI_FPROBE_GRAPH : ABI_FPROBE_OPS;
+  const client = load<u32>(at);
+  if (isExit) gops_remove(ctz<u32>(client));
+  else ops_remove(client - 1);
+  store<u32>(at, 0);
 }
 
-/// Whether the client of a type wants a site.
-function want(site: u32, isExit: bool, on: bool): void {
-  if (isExit) site_mark(site, load<u32>(0, ABI_FPROBE_GRAPH), on);
-  else wantPlain(site, on);
+/// Says whether the client of a type wants a site. 0 or -ENOMEM.
+function want(site: u32, isExit: bool, on: bool): i32 {
+  if (!isExit) return ops_mark(load<u32>(0, ABI_FPROBE_OPS) - 1, site, on);
+  site_mark(site, load<u32>(0, ABI_FPROBE_GRAPH), on);
+  return 0;
 }
 
 // ---- registering
@@ -123,14 +126,10 @@ function register(request: u32, count: u32): i64 {
     return slot;
   }
   let error = startClient(isExit);
-  if (!error) {
-    let made: u32 = 0;
-    while (made < count && location_make(load<u32>(sites + (made << 2)))) made++;
-    if (made < count) {
-      error = -ENOMEM;
-      for (let i: u32 = 0; i < made; i++) settle(load<u32>(sites + (i << 2)));
-      if (!nodesOf(isExit)) stopClient(isExit);
-    }
+  if (!error && !prepare(sites, count, isExit)) {
+    error = -ENOMEM;
+    for (let i: u32 = 0; i < count; i++) settle(load<u32>(sites + (i << 2)), isExit);
+    if (!nodesOf(isExit)) stopClient(isExit);
   }
   if (error) {
     slot_give(slot);
@@ -159,17 +158,28 @@ function register(request: u32, count: u32): i64 {
     const node = nodes + (i << NODE_SHIFT);
     const site = load<u32>(sites + (i << 2));
     store<u32>(node, site, NODE_SITE);
-    if (node_insert(node, location_of(site), owner, isExit, words)) want(site, isExit, true);
+    node_insert(node, location_of(site), owner, isExit, words);
   }
   return makeHandle(slot, load<u32>(probe, FPROBE_GENERATION));
 }
 
+/// Makes the locations, and lets the client watch them: it finds nobody there yet. False: no memory, not all were made.
+function prepare(sites: u32, count: u32, isExit: bool): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    const site = load<u32>(sites + (i << 2));
+    if (!location_make(site) || want(site, isExit, true)) return false;
+  }
+  return true;
+}
+
 // ---- unregistering
 
-/// After nodes went: the client forgets the site, and the site its location, if nobody is left.
-function settle(site: u32): void {
+/// The client forgets a site that has no node of its type, and the site its location if it has none at all.
+function settle(site: u32, isExit: bool): void {
   const location = location_of(site);
-  if (location) location_settle(location);
+  if (!location) return;
+  if (!load<u32>(location + (isExit ? LOCATION_EXITS : LOCATION_PLAINS))) want(site, isExit, false);
+  location_settle(location);
 }
 
 function removeNode(node: u32, isExit: bool, words: u32): void {
@@ -177,9 +187,12 @@ function removeNode(node: u32, isExit: bool, words: u32): void {
   const location = location_of(site);
   node_remove(node, location, isExit, words);
   // Stopped first: a running client with an empty filter would hook every function in the kernel (§7, I2).
-  if (!nodesOf(isExit)) stopClient(isExit);
-  else if (!load<u32>(location + (isExit ? LOCATION_EXITS : LOCATION_PLAINS))) want(site, isExit, false);
-  location_settle(location);
+  if (nodesOf(isExit)) {
+    settle(site, isExit);
+  } else {
+    stopClient(isExit);
+    location_settle(location);
+  }
 }
 
 /// Unregisters a probe, at once, also from inside a handler, its own included: no handler of it is called any more, no

@@ -114,6 +114,7 @@ export function checkFprobes(engine: Engine): number {
     const location = memory.load32(record + layout.SITE_LOCATION);
     const wanted = bit !== 0 && (memory.load32(record + layout.SITE_USERS) & bit) !== 0;
     if (location === 0) {
+      must(!isListed(record), `site ${site} is listed for nobody's probe`);
       must(!wanted, `site ${site} is wanted by nobody's probe`);
       continue;
     }
@@ -135,6 +136,7 @@ export function checkFprobes(engine: Engine): number {
     must(wanted === words > 0, `site ${site} is wanted if and only if an exit probe is there`);
     const plain = memory.load32(location + layout.LOCATION_PLAINS) !== 0;
     must(words > 0 || plain, `the location of site ${site} has a node`);
+    must(isListed(record) === plain, `site ${site} is listed if and only if another probe is there`);
   }
   must(inTable.size === 0, 'every location belongs to a site');
   must(seen === nodes.size, `${nodes.size} nodes, ${seen} in lists`);
