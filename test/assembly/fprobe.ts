@@ -91,6 +91,14 @@ export function checkFprobes(engine: Engine): number {
   must(memory.load32(layout.ABI_FPROBE_PLAINS) === count(false), 'number of plain nodes');
   const bit = memory.load32(layout.ABI_FPROBE_GRAPH);
   must((bit !== 0) === count(true) > 0, 'the graph user runs if and only if it has something to watch');
+  const ops = memory.load32(layout.ABI_FPROBE_OPS);
+  must((ops !== 0) === count(false) > 0, 'the plain ops run if and only if they have something to watch');
+  /// Whether the plain ops are in the list of a site.
+  const isListed = (record: number): boolean => {
+    const list = memory.load32(record + layout.SITE_OPS);
+    const slot = (k: number) => memory.load32(list + layout.LIST_SLOTS + 4 * k);
+    return ops !== 0 && Array.from({ length: memory.load32(list) }, (_, k) => slot(k)).includes(ops - 1);
+  };
 
   const inTable = new Set<number>();
   const table = memory.load32(layout.ABI_LOCATIONS);
