@@ -71,13 +71,13 @@ export class Recorder {
     }
   }
 
+  // Calls and their parents can be read off a graph: `function` records one too.
   #start(): void {
     const { tracer, filter, notrace, bufferPages, mode, graph, graphNotrace, maxDepth, threshold } = this.request;
     if (tracer === 'profile') {
       this.#profile = this.tracer.startProfile({ filter, notrace });
       return;
     }
-    if (tracer === 'function') throw new Error('it is not built yet');
     const options = {
       ...{ filter, notrace, bufferPages, mode },
       ...(graph.length > 0 && { graph }),
