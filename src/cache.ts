@@ -122,18 +122,17 @@ export class Cache {
   write(prepared: PreparedBytes): void {
     if (prepared.original.length < SIZE_MIN || !this.#open()) return;
     if (this.#pending.size === 0) {
-      const flush = () => {
-        process.off('exit', flush);
-        this.flush();
-      };
-      process.on('exit', flush);
-      setImmediate(flush).unref();
+      process.on('exit', this.#flush);
+      setImmediate(this.#flush).unref();
     }
     this.#pending.set(keyOf(prepared.original, prepared.facts.args), prepared);
   }
 
+  readonly #flush = (): void => this.flush();
+
   /// Writes what is waiting to be written.
   flush(): void {
+    process.off('exit', this.#flush);
     const pending = [...this.#pending];
     this.#pending.clear();
     try {
