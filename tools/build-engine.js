@@ -1,0 +1,59 @@
+// assembly/ → build/fprobe.wasm. The AssemblyScript compiler translates and leaves the code as it is; Binaryen, the optimiser
+// that it comes with, does the rest, because here it can be told what to keep apart: inlining makes an entry and an exit fast,
+// and everything else only larger. The limits are those of the compiler's own -O3.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import asc from 'assemblyscript/asc';
+import binaryen from 'binaryen';
+
+const RAW = 'build/fprobe.raw.wasm';
+
+/// Functions of the control path, by pattern: a call of them stays a call.
+const COLD = [
+  '*/region/*',
+  '*/ops/*',
+  '*/fprobe/register/*',
+  '*/ring-buffer/openPage',
+  '*/ring-buffer/ring_exists',
+  '*/ring-buffer/ring_attach',
+  '*/task/task_exists',
+  '*/direct/direct_sync',
+  '*/gops/attachRing',
+  '*/gops/detachRing',
+  '*/gops/frames_forget',
+];
+
+mkdirSync('build', { recursive: true });
+const { error, stderr } = await asc.main(['assembly/index.ts', '--target', 'release', '-o', RAW]);
+if (error) {
+  console.error(stderr.toString());
+  process.exit(1);
+}
+
+const module = binaryen.readBinary(readFileSync(RAW));
+const { Features } = binaryen;
+module.setFeatures(
+  Features.MutableGlobals |
+    Features.SignExt |
+    Features.NontrappingFPToInt |
+    Features.Multivalue |
+    Features.BulkMemory |
+    Features.BulkMemoryOpt,
+);
+for (const pattern of COLD) {
+  binaryen.setPassArgument('no-inline', pattern);
+  module.runPasses(['no-inline']);
+}
+binaryen.setOptimizeLevel(3);
+binaryen.setShrinkLevel(0);
+binaryen.setAlwaysInlineMaxSize(12);
+binaryen.setFlexibleInlineMaxSize(70);
+binaryen.setOneCallerInlineMaxSize(200);
+for (let size = Number.POSITIVE_INFINITY; ; ) {
+  module.optimize();
+  const binary = module.emitBinary();
+  if (binary.length >= size) break;
+  size = binary.length;
+  writeFileSync('build/fprobe.wasm', binary);
+  writeFileSync('build/fprobe.wat', module.emitText());
+}
