@@ -2,17 +2,14 @@
 // own, and the text of what it recorded. Recording happens in the engine; reading happens here, whenever somebody asks.
 
 import * as layout from '../assembly/layout.ts';
-import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
-import type { ClientHost } from './client.ts';
+import { BUFFER_OPTIONS, Buffer, type BufferOptions } from './buffer.ts';
+import type { Engine } from './engine.ts';
 import { badRange, shown } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import { checkOptions } from './options.ts';
-import { TaskBuffers } from './task-buffers.ts';
-import type { Task } from './tasks.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
-import { Merge } from './trace/merge.ts';
-import { Watcher } from './users.ts';
+import { type Users, Watcher } from './users.ts';
 
 export interface GraphOptions extends FilterPair, BufferOptions {
   /// `tracing_thresh`: 0 or above, in units of the tracer's clock (nanoseconds with `mono`). Above 0 only returns are recorded, of
@@ -31,60 +28,57 @@ export interface Symbols {
   comm(pid: number): string;
 }
 
-/// Characters of a piece of text, about.
-const PIECE = 1 << 15;
-
 export class GraphTracer extends Watcher {
-  readonly #host: ClientHost;
+  readonly #engine: Engine;
   readonly #symbols: Symbols;
-  readonly #buffers: TaskBuffers;
-  #index = -1;
+  readonly #buffer: Buffer;
+  readonly #index: number;
+  #registered = true;
 
   /// Use `Tracer.startGraph`.
-  constructor(host: ClientHost, symbols: Symbols, options: GraphOptions) {
+  constructor(engine: Engine, users: Users, symbols: Symbols, options: GraphOptions) {
     checkOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, 'threshold', 'irqs', 'sleepTime']);
-    super(host.users, options);
+    super(users, options);
     const { threshold = 0, irqs = true, sleepTime = true } = options;
     if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
-    this.#host = host;
+    this.#engine = engine;
     this.#symbols = symbols;
-    this.#buffers = new TaskBuffers(host, options, () => this.#index);
-    this.#index = host.engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, 0);
+    this.#buffer = new Buffer(engine, users, options);
     try {
-      host.tasks.observe(this.#buffers);
+      this.#index = engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, this.#buffer.ring);
     } catch (error) {
-      this.unregister();
+      this.#buffer.close();
       throw error;
     }
     const skipped = (irqs ? 0 : layout.GRAPH_SKIP_IRQS) | (sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP);
-    host.engine.exports.graph_options(this.#index, skipped, threshold);
+    engine.exports.graph_options(this.#index, skipped, threshold);
     this.beginWatching();
   }
 
   /// Events that were dropped or overwritten before anybody read them.
   get lost(): number {
-    return this.#buffers.lost;
+    return this.#buffer.lost;
   }
 
   /// `tracing_on`: recording can be halted and taken up again without touching a gate.
   get on(): boolean {
-    return this.#buffers.on;
+    return this.#buffer.on;
   }
   set on(on: boolean) {
-    this.#buffers.on = on;
+    this.#buffer.on = on;
   }
 
-  /// Calls `visit` with each page of the buffer, decoded, oldest first, task after task. The batch is filled anew for every page.
+  /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
   /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
-  pages(visit: (batch: Batch, task: Task) => void, consume = false): void {
-    this.#buffers.pages(visit, consume);
+  pages(visit: (batch: Batch) => void, consume = false): void {
+    this.#buffer.pages(visit, consume);
   }
 
   /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
   rawPages(): Uint8Array[] {
-    return this.#buffers.rawPages();
+    return this.#buffer.rawPages();
   }
 
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
@@ -93,16 +87,16 @@ export class GraphTracer extends Watcher {
     const text = new GraphText(options, { symbol: this.#symbols.symbol, comm: this.#symbols.comm });
     yield text.header();
     const event = new TraceEvent();
-    const events = new Merge(this.#buffers.sources(options.consume ?? false));
+    event.pid = 1;
     const pieces: string[] = [];
-    let piece = '';
-    while (events.next(event)) {
-      piece += text.push(event);
-      if (piece.length < PIECE) continue;
+    this.pages((batch) => {
+      let piece = '';
+      for (let i = 0; i < batch.count; i++) {
+        batch.read(i, event);
+        piece += text.push(event);
+      }
       pieces.push(piece);
-      piece = '';
-    }
-    pieces.push(piece);
+    }, options.consume);
     yield* pieces;
     yield text.end();
   }
@@ -114,25 +108,24 @@ export class GraphTracer extends Watcher {
 
   /// Forgets all that was recorded so far.
   clear(): void {
-    this.#buffers.clear();
+    this.#buffer.clear();
   }
 
   /// Stops recording; what was recorded can still be read. Functions that are running leave no return.
   unregister(): void {
-    if (this.#index < 0) return;
+    if (!this.#registered) return;
+    this.#registered = false;
     this.endWatching();
-    this.#host.tasks.unobserve(this.#buffers);
-    this.#host.engine.exports.fgraph_unregister(this.#index);
-    this.#index = -1;
+    this.#engine.exports.fgraph_unregister(this.#index);
   }
 
   /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
   close(): void {
     this.unregister();
-    this.#buffers.close();
+    this.#buffer.close();
   }
 
   protected want(site: number, wanted: boolean): void {
-    this.#host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
+    this.#engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
   }
 }

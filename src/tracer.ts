@@ -36,7 +36,7 @@ import { Parents } from './parents.ts';
 import { Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
-import { type AttachOptions, type CallOptions, JsFunctions, type JsTarget } from './target/js.ts';
+import { type AttachOptions, JsFunctions, type JsTarget } from './target/js.ts';
 import {
   compileWasm,
   compileWasmSync,
@@ -51,7 +51,6 @@ import {
 import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';
-import { type Task, type TaskOptions, Tasks } from './tasks.ts';
 import { Users } from './users.ts';
 import { WasmTable } from './wasm-handlers.ts';
 
@@ -80,16 +79,18 @@ export interface InstantiateResult {
   readonly target: WasmTarget | undefined;
 }
 
-const CALL_OPTIONS = ['settle', 'resume'];
-const MODULE_OPTIONS = ['name', 'filter', 'notrace', ...CALL_OPTIONS];
-const ATTACH_OPTIONS = [...MODULE_OPTIONS, 'prototypes'];
 const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'fallback'];
 
 function checkCreation(options: TracerOptions): void {
   checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
-  const { clock = 'mono' } = options;
+  const { clock = 'mono', stackWords } = options;
   if (clock !== 'mono' && clock !== 'counter') {
     throw badRange(`clock is '${clock}', expected 'mono' or 'counter'`);
+  }
+  if (stackWords === 0) {
+    // To the engine it would mean a size of its own choice.
+    const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
+    throw badRange(`a shadow stack has ${min} to ${max} words, not 0`);
   }
 }
 
@@ -116,19 +117,18 @@ export class Tracer {
   readonly #functions: JsFunctions;
   #targets = 0;
 
-  private constructor(engine: Engine, handlers: Handlers, tasks: Tasks) {
+  private constructor(engine: Engine, handlers: Handlers) {
     this.#engine = engine;
     this.#users = new Users(engine);
     this.#rules = new GraphRules(engine, this.#users);
     this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);
-    this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: (pid) => tasks.comm(pid) };
+    this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: () => '<...>' };
     this.#host = {
       engine,
       users: this.#users,
       handlers,
       sites: this.#sites,
-      tasks,
       parents: new Parents(engine, this.#users),
       running: new Running(engine, this.#sites),
       wasmTable: new WasmTable(engine),
@@ -164,8 +164,10 @@ export class Tracer {
     handlers: Handlers,
     { clock, stackWords = DEFAULT_STACK_WORDS }: TracerOptions,
   ): Tracer {
-    engine.exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
-    return new Tracer(engine, handlers, new Tasks(engine, stackWords));
+    const { exports } = engine;
+    exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
+    exports.task_switch(engine.createTask(stackWords));
+    return new Tracer(engine, handlers);
   }
 
   /// Everything that can be traced so far.
@@ -177,26 +179,6 @@ export class Tracer {
   /// the others (assembly/README.md).
   get engine(): EngineExports {
     return this.#engine.exports;
-  }
-
-  /// The task whose functions run, as far as the tracer was told.
-  get currentTask(): Task {
-    return this.#host.tasks.current;
-  }
-
-  /// All tasks that have not exited, the tracer's own first.
-  get tasks(): Task[] {
-    return [...this.#host.tasks.all];
-  }
-
-  /// A task with a stack of its own. Throws RangeError for a pid or a size that is none, EEXIST for a pid that is taken, ENOMEM.
-  createTask(options: TaskOptions = {}): Task {
-    return this.#host.tasks.create(options);
-  }
-
-  /// Makes `task` the current one. Returns the one before. Throws ESRCH for a task that has exited, EINVAL for another tracer's.
-  switchTo(task: Task): Task {
-    return this.#host.tasks.switchTo(task);
   }
 
   /// What happened on the current task so far.
@@ -255,7 +237,7 @@ export class Tracer {
   /// as in `svc.load` and `svc.size.get`; `filter` and `notrace`, over these names or the part behind the target's, decide what is
   /// replaced. Throws TypeError for what is no object, for a Proxy and for the exports of a module.
   attachObject(object: object, options: AttachOptions = {}): JsTarget {
-    checkOptions('attachObject', options, ATTACH_OPTIONS);
+    checkOptions('attachObject', options, ['name', 'filter', 'notrace', 'prototypes']);
     const target = this.#functions.attach(++this.#targets, object, options);
     this.#owner.attach(target);
     return target;
@@ -264,7 +246,7 @@ export class Tracer {
   /// For the exports of a module (`import * as`), which cannot be replaced: a copy of them whose functions are traced. What is no
   /// function reads as the module has it at that time.
   attachModule<M extends object>(namespace: M, options: AttachOptions = {}): { exports: M; target: JsTarget } {
-    checkOptions('attachModule', options, MODULE_OPTIONS);
+    checkOptions('attachModule', options, ['name', 'filter', 'notrace']);
     const { exports, target } = this.#functions.attachModule(++this.#targets, namespace, options);
     this.#owner.attach(target);
     return { exports: exports as M, target };
@@ -272,9 +254,8 @@ export class Tracer {
 
   /// A function to call in place of `fn`, which makes those calls traceable; called again, the same one. `name` defaults to the
   /// function's. Its target is found in `targets`. Throws TypeError for what is no function.
-  wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string, options: CallOptions = {}): F {
-    checkOptions('wrap', options, CALL_OPTIONS);
-    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name, options);
+  wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string): F {
+    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name);
     if (target) {
       this.#targets++;
       this.#owner.attach(target);
@@ -346,7 +327,7 @@ export class Tracer {
 
   /// Starts the function_graph tracer on the functions of the filter, now and in targets to come.
   startGraph(options: GraphOptions = {}): GraphTracer {
-    return new GraphTracer(this.#host, this.#symbols, options);
+    return new GraphTracer(this.#engine, this.#users, this.#symbols, options);
   }
 
   /// Starts the function tracer on the functions of the filter, now and in targets to come.

@@ -2,6 +2,7 @@
 // The command line: finds the command, runs it, and turns what it throws into one line and an exit code.
 
 import { list } from './list.ts';
+import { trace } from './trace.ts';
 import { UsageError } from './usage.ts';
 
 /// A command gets the arguments after its name and returns the exit code.
@@ -12,6 +13,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   list: { summary: 'the functions of a WebAssembly file that can be probed', run: list },
+  trace: { summary: 'run a program and trace the WebAssembly that it loads', run: trace },
 };
 
 const EXIT_USAGE = 2;
@@ -40,7 +42,7 @@ async function main([name, ...args]: string[]): Promise<number> {
 
 // A reader that has seen enough (`fprobe list … | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
+  if (error.code === 'EPIPE') process.exit();
   throw error;
 });
 

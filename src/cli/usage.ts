@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearestNames } from '../symbols/nearest.ts';
 
 /// Shown as one line, exit code 2.
 export class UsageError extends Error {
@@ -13,7 +14,7 @@ export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof p
   try {
     return parseArgs(config);
   } catch (error) {
-    const [message] = (error as Error).message.split('. ');
+    const [message] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(message);
   }
 }
@@ -31,4 +32,25 @@ export function readInput(path: string): Uint8Array<ArrayBuffer> {
 export function reason(error: unknown): string {
   const { message } = error as Error;
   return /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? message;
+}
+
+/// `, did you mean …?` for an error about a name that is none of `known`.
+export function didYouMean(name: string, known: readonly string[]): string {
+  const near = nearestNames(
+    name,
+    known.map((other) => ({ name: other })),
+  );
+  return near.length > 0 ? `, did you mean ${near.join(' or ')}?` : `, expected one of ${known.join(', ')}`;
+}
+
+/// A command line of the form `OPTION… [--] COMMAND…` in two: options end at `--`, or at the first word that is none. Options with
+/// a value keep it.
+export function splitCommand(
+  args: string[],
+  options: NonNullable<ParseArgsConfig['options']>,
+): [own: string[], command: string[]] {
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
+  const end = tokens.find(({ kind }) => kind !== 'option');
+  if (!end) return [args, []];
+  return [args.slice(0, end.index), args.slice(end.kind === 'option-terminator' ? end.index + 1 : end.index)];
 }

@@ -1,7 +1,7 @@
 // Every way in which a thread can end on its own terms: the `exit` event for most, and the signals that kill a process which does
 // not listen to them. Those have to be listened to; the program does not see that anybody does.
 
-const FATAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+const FATAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /// Calls `write` when the thread ends. Registered for good.
 export function onExit(write: () => void): void {
@@ -17,28 +17,27 @@ export function onExit(write: () => void): void {
 }
 
 /// Calls `write` when one of the signals arrives that would end the process, and ends it by that signal. A program that listens
-/// itself decides itself. `seen` is called whenever one arrives. Returns what does the same for a signal that did not arrive, but for
-/// sending it again: true when it is now fatal.
-export function onFatalSignal(write: () => void, seen: () => void): (signal: NodeJS.Signals) => boolean {
+/// itself decides itself. Returns what ends the process in the same way at once: false when the program listens.
+export function onFatalSignal(write: () => void): (signal: NodeJS.Signals) => boolean {
   const ours = new Map<NodeJS.Signals, () => void>();
   const { listeners, rawListeners, listenerCount, eventNames } = process;
   const hidden = (event: unknown, list: readonly unknown[]): unknown[] => {
     const own = ours.get(event as NodeJS.Signals);
     return own ? list.filter((listener) => listener !== own) : [...list];
   };
-  const prepare = (signal: NodeJS.Signals): boolean => {
-    const own = ours.get(signal);
-    if (!own || hidden(signal, rawListeners.call(process, signal)).length > 0) return false;
+  const die = (signal: NodeJS.Signals): boolean => {
+    if (hidden(signal, rawListeners.call(process, signal)).length > 0) return false;
     write();
     // With its last listener gone the signal does again what it does by default.
+    const own = ours.get(signal);
     ours.delete(signal);
-    process.off(signal, own);
+    if (own) process.off(signal, own);
+    process.kill(process.pid, signal);
     return true;
   };
   const listen = (signal: NodeJS.Signals): void => {
     const own = () => {
-      seen();
-      if (prepare(signal)) process.kill(process.pid, signal);
+      die(signal);
     };
     ours.set(signal, own);
     process.on(signal, own);
@@ -67,7 +66,7 @@ export function onFatalSignal(write: () => void, seen: () => void): (signal: Nod
         .filter((event) => !ours.has(event as NodeJS.Signals) || process.listenerCount(event as NodeJS.Signals) > 0),
     ),
   });
-  return prepare;
+  return die;
 }
 
 const value = (fn: (event?: unknown, ...rest: unknown[]) => unknown): PropertyDescriptor => ({

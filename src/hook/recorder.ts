@@ -28,6 +28,7 @@ import { Tracer } from '../tracer.ts';
 const NANOSECONDS = 1e6; // per millisecond
 /// Examples of what went wrong that are worth keeping.
 const NOTES_MAX = 100;
+const TICKS_PER_US = 1000;
 
 const FUNCTION_GLOBS = ['filter', 'notrace', 'graph', 'graphNotrace'] as const;
 
@@ -71,21 +72,18 @@ export class Recorder {
     }
   }
 
-  // Calls and their parents can be read off a graph: `function` records one too.
   #start(): void {
     const { tracer, filter, notrace, bufferPages, mode, graph, graphNotrace, maxDepth, threshold } = this.request;
     if (tracer === 'profile') {
       this.#profile = this.tracer.startProfile({ filter, notrace });
       return;
     }
-    const options = {
-      ...{ filter, notrace, bufferPages, mode },
-      ...(graph.length > 0 && { graph }),
-      ...(graphNotrace.length > 0 && { graphNotrace }),
-      ...(maxDepth > 0 && { maxDepth }),
-      ...(threshold > 0 && { threshold }),
-    };
-    this.#graph = this.tracer.startGraph(options);
+    if (graph.length > 0) this.tracer.setGraphFunction(graph);
+    if (graphNotrace.length > 0) this.tracer.setGraphNotrace(graphNotrace);
+    this.tracer.maxGraphDepth = maxDepth;
+    const ticks = this.request.clock === 'mono' ? threshold * TICKS_PER_US : threshold;
+    // Calls and their parents can be read off a graph: `function` records one too.
+    this.#graph = this.tracer.startGraph({ filter, notrace, bufferPages, mode, threshold: ticks });
   }
 
   /// Nanoseconds of the session.

@@ -83,8 +83,8 @@ export interface FunctionNames {
   offset?(place: Place): string;
   /// What `sym-addr` appends, and `raw` and `hex` print.
   address?(place: Place): number | bigint;
-  /// Name of a task; `<...>` for one that nobody knows.
-  comm?(pid: number): string;
+  /// Name of a task; `<...>` for one that nobody knows. Tasks of one pid on several CPUs may have several.
+  comm?(pid: number, cpu: number): string;
   /// Its process, undefined when that was not recorded.
   tgid?(pid: number): number | undefined;
   /// The parameters of a function, null when there is no type information.
@@ -119,7 +119,8 @@ export class FunctionText {
   readonly #options: Readonly<FunctionOptions>;
   readonly #names: FunctionNames;
   readonly #started = new Set<number>();
-  readonly #tasks = new Map<number, string>();
+  /// By CPU: the task column of its last line, and whose it is.
+  readonly #tasks: { readonly pid: number; readonly text: string }[] = [];
   // latency-format: the two halves of the line that waits for the next event, and its time.
   #held: { readonly left: string; readonly right: string; readonly time: number } | undefined;
 
@@ -194,28 +195,27 @@ ${left2}   |   |||||     |         |
     const { irqInfo } = this.#options;
     const cpu = `[${String(event.cpu).padStart(3, '0')}] `;
     const flags = irqInfo ? flagCharacters(event.flags, event.preempt) : '';
-    return `${this.#task(event.pid)}${cpu}${flags} ${this.#time(event.time)}: `;
+    return `${this.#task(event.pid, event.cpu)}${cpu}${flags} ${this.#time(event.time)}: `;
   }
 
   #time(time: number): string {
     return this.#options.nanoseconds ? seconds(time) : String(time).padStart(12);
   }
 
-  #task(pid: number): string {
-    let task = this.#tasks.get(pid);
-    if (task === undefined) {
-      task = `${this.#comm(pid).padStart(COMM_WIDTH)}-${String(pid).padEnd(PID_WIDTH)} `;
-      if (this.#options.recordTgid) {
-        const tgid = this.#names.tgid?.(pid);
-        task += tgid === undefined ? TGID_UNKNOWN : `(${String(tgid).padStart(PID_WIDTH)}) `;
-      }
-      this.#tasks.set(pid, task);
+  #task(pid: number, cpu: number): string {
+    const last = this.#tasks[cpu];
+    if (last?.pid === pid) return last.text;
+    let text = `${this.#comm(pid, cpu).padStart(COMM_WIDTH)}-${String(pid).padEnd(PID_WIDTH)} `;
+    if (this.#options.recordTgid) {
+      const tgid = this.#names.tgid?.(pid);
+      text += tgid === undefined ? TGID_UNKNOWN : `(${String(tgid).padStart(PID_WIDTH)}) `;
     }
-    return task;
+    this.#tasks[cpu] = { pid, text };
+    return text;
   }
 
   #latency(event: FunctionEvent): string {
-    const task = `${this.#comm(event.pid).padStart(LATENCY_COMM_WIDTH)}-${String(event.pid).padEnd(PID_WIDTH)}`;
+    const task = `${this.#comm(event.pid, event.cpu).padStart(LATENCY_COMM_WIDTH)}-${String(event.pid).padEnd(PID_WIDTH)}`;
     const flags = flagCharacters(event.flags, event.preempt);
     const us = String(Math.floor((event.time - this.#options.start) / 1000)).padStart(4);
     return `${task} ${String(event.cpu).padStart(3)}${flags} ${us}us`;
@@ -251,8 +251,8 @@ ${left2}   |   |||||     |         |
     return (this.#names.address?.(place) ?? place).toString(16);
   }
 
-  #comm(pid: number): string {
-    return pid === 0 ? '<idle>' : (this.#names.comm?.(pid) ?? '<...>');
+  #comm(pid: number, cpu: number): string {
+    return pid === 0 ? '<idle>' : (this.#names.comm?.(pid, cpu) ?? '<...>');
   }
 }
 

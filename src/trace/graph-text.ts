@@ -67,8 +67,8 @@ export const GRAPH_DEFAULTS: Readonly<GraphOptions> = {
 /// Where text finds the names for an event's numbers. Asked for every line, so answers should be looked up, not made.
 export interface GraphNames {
   symbol(func: number): string;
-  /// Name of a task; `<...>` for one that nobody knows.
-  comm?(pid: number): string;
+  /// Name of a task; `<...>` for one that nobody knows. Tasks of one pid on several CPUs may have several.
+  comm?(pid: number, cpu: number): string;
   /// A return address as `caller+0x10/0x20`.
   caller?(retaddr: number | bigint): string;
   /// The parameters of a function, null when there is no type information.
@@ -117,7 +117,6 @@ export class GraphText {
   readonly #options: Readonly<GraphOptions>;
   readonly #names: GraphNames;
   readonly #cpus: CpuState[] = [];
-  readonly #procs = new Map<number, string>();
   readonly #cpuWidth: number;
   readonly #showDuration: boolean;
   readonly #blank: string;
@@ -280,11 +279,11 @@ export class GraphText {
   #switch(cpu: CpuState, event: TraceEvent): string {
     const previous = cpu.pid;
     const number = ` ${String(event.cpu).padStart(this.#cpuWidth)}) `;
-    const proc = this.#proc(event.pid);
+    const proc = this.#proc(event.pid, event.cpu);
     cpu.pid = event.pid;
     cpu.columns = (this.#options.cpu ? number : '') + (this.#options.proc ? `${proc} | ` : '');
     if (previous < 0) return '';
-    return `${RULE}${number}${this.#proc(previous)} => ${proc}\n${RULE}\n`;
+    return `${RULE}${number}${this.#proc(previous, event.cpu)} => ${proc}\n${RULE}\n`;
   }
 
   #duration(end: TraceEvent): string {
@@ -334,14 +333,9 @@ export class GraphText {
     return cpu;
   }
 
-  #proc(pid: number): string {
-    let proc = this.#procs.get(pid);
-    if (proc === undefined) {
-      const comm = pid === 0 ? '<idle>' : (this.#names.comm?.(pid) ?? '<...>');
-      proc = centre(`${cut(comm, COMM_BYTES)}-${pid}`, PROC_WIDTH);
-      this.#procs.set(pid, proc);
-    }
-    return proc;
+  #proc(pid: number, cpu: number): string {
+    const comm = pid === 0 ? '<idle>' : (this.#names.comm?.(pid, cpu) ?? '<...>');
+    return centre(`${cut(comm, COMM_BYTES)}-${pid}`, PROC_WIDTH);
   }
 }
 

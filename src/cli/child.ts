@@ -1,0 +1,57 @@
+// The traced program as a child process. It has our standard streams, and gets the signals that we get; we outlive it, to write
+// what was recorded, and then end as it did.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Launch } from './command.ts';
+import { UsageError } from './usage.ts';
+
+/// How a program ended: one of the two.
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/// In the session's directory: tells a program that is too busy for a signal to write what it has.
+const INTERRUPT = 'interrupt';
+const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
+/// Those that a terminal sends to all processes in front of it, the child among them.
+const FROM_TERMINAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGHUP'];
+const DEADLY: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+
+/// Runs a program to its end. Throws UsageError when it cannot be started.
+export async function runChild(launch: Launch, env: NodeJS.ProcessEnv, directory: string): Promise<Ending> {
+  const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  let child: ChildProcess | undefined;
+  const forward = (signal: NodeJS.Signals): void => {
+    if (DEADLY.includes(signal)) writeFileSync(join(directory, INTERRUPT), signal);
+    if (!(hasTerminal && FROM_TERMINAL.includes(signal))) child?.kill(signal);
+  };
+  // Before the child is there: a signal must not find us alone.
+  for (const signal of FORWARDED) process.on(signal, forward);
+  try {
+    return await new Promise<Ending>((resolve, reject) => {
+      child = spawn(launch.file, launch.args, { env, stdio: 'inherit' });
+      child.once('error', (error) => reject(new UsageError(`cannot run ${launch.file}: ${startFailure(error)}`)));
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+  } finally {
+    for (const signal of FORWARDED) process.off(signal, forward);
+  }
+}
+
+function startFailure(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return 'no such program';
+  if (error.code === 'EACCES') return 'permission denied';
+  return error.message;
+}
+
+/// Ends this process as the program ended: by the same signal, so that a shell sees no difference.
+export function endBy(signal: NodeJS.Signals): Promise<never> {
+  process.kill(process.pid, signal);
+  return new Promise(() => {
+    // The signal arrives in its own time; the timer keeps the process until then.
+    setTimeout(() => process.exit(1), 10_000);
+  });
+}

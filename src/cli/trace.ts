@@ -1,0 +1,194 @@
+// `fprobe trace`: runs a program under the hook, waits for its end, prints what its threads recorded, and ends as it did.
+
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/layout.ts';
+import { listRecordings, type Recording, RecordingError, readRecording } from '../recording.ts';
+import { sessionEnvironment, type TraceRequest, type TracerName, writeRequest } from '../session.ts';
+import { SORT_KEYS } from '../trace/profile-table.ts';
+import { type Ending, endBy, runChild } from './child.ts';
+import { launchOf } from './command.ts';
+import { findings } from './findings.ts';
+import { inOrder, profileReport, traceText } from './report.ts';
+import { TRACE_HELP } from './trace-help.ts';
+import { parseTraceOptions } from './trace-options.ts';
+import { parse, reason, splitCommand, UsageError } from './usage.ts';
+
+const TRACERS: readonly TracerName[] = ['function_graph', 'function', 'profile'];
+const CLOCKS = ['mono', 'counter'] as const;
+const DEFAULT_VERIFY_RATE = 1000;
+const DEFAULT_BUFFER_KB = '4096';
+const EXIT_DIFFERENT = 1;
+const EXIT_USAGE = 2;
+const KB = 1024;
+
+const OPTIONS = {
+  tracer: { type: 'string', short: 'p', default: 'function_graph' },
+  filter: { type: 'string', short: 'l', multiple: true },
+  notrace: { type: 'string', short: 'n', multiple: true },
+  graph: { type: 'string', short: 'g', multiple: true },
+  'graph-notrace': { type: 'string', multiple: true },
+  'max-graph-depth': { type: 'string' },
+  threshold: { type: 'string' },
+  option: { type: 'string', short: 'O', multiple: true },
+  clock: { type: 'string', short: 'C', default: 'mono' },
+  'buffer-size': { type: 'string', short: 'b' },
+  module: { type: 'string', multiple: true },
+  output: { type: 'string', short: 'o' },
+  verify: { type: 'string' },
+  sort: { type: 'string' },
+  'per-thread': { type: 'boolean' },
+  dir: { type: 'string', multiple: true },
+  env: { type: 'string', multiple: true },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export async function trace(args: string[]): Promise<number> {
+  const [own, command] = splitCommand(args, OPTIONS);
+  const { values } = parse({
+    args: own.map((arg) => (arg === '--verify' ? `--verify=${DEFAULT_VERIFY_RATE}` : arg)),
+    options: OPTIONS,
+  });
+  if (values.help) {
+    process.stdout.write(TRACE_HELP);
+    return 0;
+  }
+  const tracer = choice('-p', values.tracer, TRACERS);
+  const sort = choice('--sort', values.sort ?? 'self', SORT_KEYS);
+  const options = parseTraceOptions(values.option ?? [], tracer);
+  checkFits(tracer, values);
+  const wishes: Partial<TraceRequest> = {
+    // The calls of `function` are read off the graph (src/trace/calls.ts), which also knows their parents.
+    tracer: tracer === 'function' ? 'function_graph' : tracer,
+    filter: values.filter ?? [],
+    notrace: values.notrace ?? [],
+    graph: values.graph ?? [],
+    graphNotrace: values['graph-notrace'] ?? [],
+    maxDepth: number('--max-graph-depth', values['max-graph-depth'] ?? '0', 0, 2 ** 31 - 1),
+    threshold: number('--threshold', values.threshold ?? '0', 0, 1e9),
+    module: values.module ?? [],
+    clock: choice('-C', values.clock, CLOCKS),
+    bufferPages: bufferPages(values['buffer-size'] ?? DEFAULT_BUFFER_KB),
+    mode: options.overwrite ? 'overwrite' : 'stop',
+    verify: values.verify === undefined ? 0 : number('--verify', values.verify, 1, 2 ** 31 - 1),
+  };
+  if (command.length === 0) throw new UsageError('trace: which command? see fprobe trace --help');
+  const launch = launchOf(command, { dirs: values.dir ?? [], env: values.env ?? [] });
+  // Before anything runs: who cannot write should hear so at once.
+  const output = values.output === undefined ? undefined : openOutput(values.output);
+  const directory = mkdtempSync(join(tmpdir(), 'fprobe-'));
+  try {
+    const request = writeRequest(directory, wishes);
+    const ending = await runChild(
+      launch,
+      sessionEnvironment(request, import.meta.resolve('fprobe/register')),
+      directory,
+    );
+    const { recordings, problems } = collect(directory);
+    const threads = inOrder(recordings);
+    process.exitCode = ending.code ?? EXIT_USAGE; // for a reader of our output that has seen enough
+    if (tracer === 'profile') {
+      await print([profileReport(threads, { sort, perThread: values['per-thread'] ?? false })], output);
+    } else {
+      await print(traceText(tracer, threads, options, release(), progress), output);
+    }
+    progress(1);
+    const { messages, failed, different } = findings(threads, problems);
+    for (const message of messages) process.stderr.write(`fprobe: ${message}\n`);
+    return await end(ending, failed ? EXIT_USAGE : different ? EXIT_DIFFERENT : 0, directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+    if (output !== undefined) closeSync(output);
+  }
+}
+
+/// Options that say nothing to a tracer are a misunderstanding.
+function checkFits(tracer: TracerName, values: Readonly<Record<string, unknown>>): void {
+  const given = (option: string) => values[option] !== undefined;
+  const only = (tracers: readonly TracerName[], options: readonly string[]): void => {
+    const stranger = tracers.includes(tracer) ? undefined : options.find(given);
+    if (stranger) throw new UsageError(`trace: --${stranger} is for -p ${tracers.join(' and ')}, this is ${tracer}`);
+  };
+  only(['function_graph'], ['threshold']);
+  only(['function_graph', 'function'], ['graph', 'graph-notrace', 'max-graph-depth', 'buffer-size']);
+  only(['profile'], ['sort', 'per-thread']);
+}
+
+/// Ends as the program ended; its success gives way to what went wrong here.
+function end({ code, signal }: Ending, ours: number, directory: string): number | Promise<never> {
+  if (signal !== null) {
+    rmSync(directory, { recursive: true, force: true }); // what comes after us comes no more
+    return endBy(signal);
+  }
+  return code === 0 ? ours : code!;
+}
+
+function collect(directory: string): { recordings: Recording[]; problems: string[] } {
+  const recordings: Recording[] = [];
+  const problems: string[] = [];
+  for (const path of listRecordings(directory)) {
+    try {
+      recordings.push(readRecording(path));
+    } catch (error) {
+      if (!(error instanceof RecordingError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  return { recordings, problems };
+}
+
+/// Writes all pieces to the file, or to standard output at the pace of its reader.
+async function print(pieces: Iterable<string>, file: number | undefined): Promise<void> {
+  for (const piece of pieces) {
+    if (file !== undefined) writeSync(file, piece);
+    else if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+  }
+}
+
+const PROGRESS_AFTER = 500; // milliseconds: shorter work needs no word
+let progressSince = 0;
+let progressShown = false;
+
+function progress(done: number): void {
+  if (!process.stderr.isTTY) return;
+  progressSince ||= performance.now();
+  if (done >= 1) {
+    if (progressShown) process.stderr.write('\r\x1b[K');
+    progressShown = false;
+  } else if (performance.now() - progressSince > PROGRESS_AFTER) {
+    process.stderr.write(`\r\x1b[Kfprobe: writing the trace, ${Math.floor(done * 100)} %`);
+    progressShown = true;
+  }
+}
+
+function openOutput(path: string): number {
+  try {
+    return openSync(path, 'w');
+  } catch (error) {
+    throw new UsageError(`cannot write ${path}: ${reason(error)}`);
+  }
+}
+
+function choice<T extends string>(option: string, value: string, choices: readonly T[]): T {
+  if (choices.includes(value as T)) return value as T;
+  throw new UsageError(`trace: ${option} ${value}: expected ${choices.join(', ')}`);
+}
+
+function number(option: string, value: string, least: number, most: number): number {
+  const parsed = Number(value);
+  if (/^\d+$/.test(value) && parsed >= least && parsed <= most) return parsed;
+  throw new UsageError(`trace: ${option} ${value}: expected a whole number from ${least} to ${most}`);
+}
+
+/// `-b`: kilobytes, as trace-cmd has it, to the next power of two in pages.
+function bufferPages(value: string): number {
+  const most = (RING_PAGES_MAX * RING_PAGE_SIZE) / KB;
+  const pages = Math.ceil((number('-b', value, 1, most) * KB) / RING_PAGE_SIZE);
+  return 2 ** Math.ceil(Math.log2(pages));
+}
+
+function release(): string {
+  const { version } = JSON.parse(readFileSync(new URL(import.meta.resolve('fprobe/package.json')), 'utf8'));
+  return `fprobe-${version}`;
+}

@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { parseTraceOptions, TRACE_OPTION_NAMES } from '../../src/cli/trace-options.ts';
+import { splitCommand } from '../../src/cli/usage.ts';
+
+describe('-O', () => {
+  test('every option can be switched on and off', () => {
+    for (const name of TRACE_OPTION_NAMES) {
+      const tracer = /^func[_-]/.test(name) ? 'function' : 'function_graph';
+      const on = parseTraceOptions([name], tracer);
+      const off = parseTraceOptions([`no${name}`], tracer);
+      const values = ({ graph, func, calls, overwrite }: typeof on) =>
+        new Set([...Object.values({ ...graph, ...func, ...calls }), ...(name === 'overwrite' ? [overwrite] : [])]);
+      expect(values(on), name).toEqual(new Set([true]));
+      expect(values(off), name).toEqual(new Set([false]));
+    }
+  });
+
+  test('the last of two wins', () => {
+    expect(parseTraceOptions(['hex', 'nohex'], 'function').func.hex).toBe(false);
+  });
+
+  test.each([
+    ['funcgraph-pro', "there is no option 'funcgraph-pro', did you mean funcgraph-proc?"],
+    ['nofuncgrph-cpu', "there is no option 'nofuncgrph-cpu', did you mean funcgraph-cpu?"],
+    ['func-no-repeats', 'option func-no-repeats belongs to the tracer function, this is function_graph'],
+    ['funcgraph-args', 'option funcgraph-args: recordings have no arguments and return values'],
+    ['constructor', "there is no option 'constructor', expected one of print-parent"],
+    ['', "there is no option ''"],
+  ])('refuses %s', (value, message) => {
+    expect(() => parseTraceOptions([value], 'function_graph')).toThrow(message);
+  });
+});
+
+describe('options end where the command begins', () => {
+  const options = {
+    filter: { type: 'string', short: 'l', multiple: true },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+
+  test.each<[string, string, string]>([
+    ['-l a -- node -l b', '-l a', 'node -l b'],
+    ['-l a node -l b', '-l a', 'node -l b'],
+    ['-la node x -h', '-la', 'node x -h'],
+    ['--filter=a -l b npm run x -- y', '--filter=a -l b', 'npm run x -- y'],
+    ['-l a', '-l a', ''],
+    ['--', '', ''],
+    ['-- -h', '', '-h'],
+  ])('%s', (line, own, command) => {
+    const words = (text: string) => text.split(' ').filter(Boolean);
+    expect(splitCommand(words(line), options)).toEqual([words(own), words(command)]);
+  });
+});
