@@ -193,6 +193,14 @@ export class Tracer {
     return Array.from(this.#engine.memory.frames(), ({ ip }) => this.#sites.byIp(ip)!);
   }
 
+  /// `enabled_functions`: the sites of all targets that anybody watches, and how many do; all users of the function graph count as
+  /// one there.
+  enabledFunctions(): { site: TargetSite; count: number }[] {
+    const { memory } = this.#engine;
+    const sites = Array.from(this.targets, (target) => target.sites).flat();
+    return sites.map((site) => ({ site, count: memory.siteWatchers(site.id) })).filter(({ count }) => count > 0);
+  }
+
   /// Compiles a module and remembers its bytes, so that `instantiate` can take the module in their place.
   compile(bytes: BufferSource): Promise<WebAssembly.Module> {
     return compileWasm(bytes);
