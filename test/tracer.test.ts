@@ -324,7 +324,12 @@ describe('at once', () => {
 describe('README.md', async () => {
   const root = join(import.meta.dirname, '..');
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const examples = Array.from(readme.matchAll(/^```js\n(.*?)^```$/gms), ([, code]) => code);
+  /// By the heading they stand under.
+  const examples = new Map<string, string>();
+  for (const [, heading, chapter] of readme.matchAll(/^#+ (.*?)\n(.*?)(?=^#+ |$(?![\s\S]))/gms)) {
+    const codes = Array.from(chapter.matchAll(/^```js\n(.*?)^```$/gms), ([, code]) => code);
+    for (const [k, code] of codes.entries()) examples.set(k === 0 ? heading : `${heading} ${k + 1}`, code);
+  }
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     exports: Record<string, { default?: string }>;
   };
@@ -358,14 +363,14 @@ describe('README.md', async () => {
       (func $run (export "run") (call $sqlite3_step) (call $parse22) (call $sqlite3_free)))`,
   );
 
-  test('has the two examples that are tested here', () => {
-    expect(examples.length).toBe(2);
+  test('has the examples that are tested here', () => {
+    expect([...examples.keys()]).toEqual(['Use it', 'Users of your own', 'Only the instrumenter']);
   });
 
   test('Use it', async () => {
     let notes = 0;
     const imports = { js: { note: () => notes++ } };
-    const { tracer, graph, profile } = await run(examples[0], { bytes, imports });
+    const { tracer, graph, profile } = await run(examples.get('Use it')!, { bytes, imports });
     expect(tracer).toBeInstanceOf(Tracer);
     expect(notes).toBe(2);
     expect(graph).toMatchObject({ matched: 2, lost: 0 });
@@ -388,8 +393,24 @@ describe('README.md', async () => {
     ]);
   });
 
+  test('Users of your own', async () => {
+    log.length = 0;
+    const tracer = await Tracer.create();
+    const { instance, target } = await tracer.instantiate(bytes, { js: { note() {} } });
+    const given = { tracer, instance };
+    const { user, ops } = await run(examples.get('Users of your own')!, given);
+    const address = (name: string) => target!.sites.find((site) => site.name === name)!.ip.toString(16);
+    const [parse1, parse22] = [address('parse1'), address('parse22')];
+    // At return, innermost first, before and after the filter was changed; entries as they come.
+    expect(log).toEqual([
+      ...[parse1, 'sqlite3_step', parse22, 'sqlite3_free'],
+      ...[parse1, 'parse1', parse22, 'parse22'],
+    ]);
+    for (const client of [user, ops]) expect(client).toMatchObject({ errors: 0, registered: false, matched: 2 });
+  });
+
   test('Only the instrumenter', async () => {
-    const result = await run(examples[1], { original: bytes });
+    const result = await run(examples.get('Only the instrumenter')!, { original: bytes });
     expect(result).toMatchObject({ skipped: [], warnings: [], sites: { length: 5 } });
     let notes = 0;
     const { instance } = await WebAssembly.instantiate(result.bytes as Uint8Array<ArrayBuffer>, {
