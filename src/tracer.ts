@@ -79,7 +79,7 @@ export interface InstantiateResult {
   readonly target: WasmTarget | undefined;
 }
 
-const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'fallback'];
+const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'sourceMap', 'debugInfo', 'fallback'];
 
 function checkCreation(options: TracerOptions): void {
   checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);

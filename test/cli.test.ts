@@ -1,7 +1,7 @@
 // The command line as a shell sees it: output, exit code, one line on stderr.
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -58,6 +58,55 @@ describe('fprobe list', () => {
       type: '(i32, i32, i32, i32) → (i32)',
       name: 'func[40]',
     });
+  });
+
+  const BZ2 = 'node_modules/@foxglove/wasm-bz2/wasm/module.wasm';
+  const SIMPLECC = 'node_modules/simplecc-wasm/pkg/deno/simplecc_wasm_bg.wasm';
+
+  test('shows demangled names, with the lines that they begin at, and takes each form', async () => {
+    const invoke = 'emscripten::internal::Invoker<*>::invoke';
+    const { stdout, stderr } = await fprobe('list', BZ2, '-l', '-f', 'BZ2_bzD*', '-f', invoke);
+    expect(stderr).toBe('');
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(
+        /^ +0x[0-9a-f]+ +\d+ {2}emscripten::internal::Invoker<.*>::invoke\(emscripten::val .*\) \(.*\) → \(i32\) {2}\/\S+\/bind\.h:\d+$/,
+      ),
+      '    0x3e8b    22003  BZ2_bzDecompress (i32) → (i32)  /home/runner/work/wasm-bz2/wasm-bz2/vendor/bzip2/bzlib.c:810',
+      '',
+    ]);
+    const json = await fprobe('list', SIMPLECC, '--json', '-f', '*::add::h*');
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      name: 'simplecc::DictNode::add',
+      aliases: [expect.stringMatching(/^simplecc::DictNode::add::h[0-9a-f]{16}$/)],
+    });
+    const lines = await fprobe('list', BZ2, '--json', '-l', '-f', 'BZ2_bzDecompress');
+    expect(JSON.parse(lines.stdout).location).toMatch(/\/bzlib\.c:810$/);
+  });
+
+  test('takes symbol maps, told of or found', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fprobe-'));
+    const module = join(folder, 'm.wasm');
+    copyFileSync(join(root, SQLITE), module);
+    const map = join(folder, 'names.txt');
+    writeFileSync(map, '# names\n42:_ZN2db4openEPKc\n43 close\n');
+    const named = await fprobe('list', module, '--symbols', map, '-f', 'db::open', '-f', 'close');
+    expect(named.stdout).toMatch(/^ +0x10c8 +116 {2}db::open\(char const\*\) \(.*\n.* close \(.*\n$/);
+    writeFileSync(map, '42:x\nwhat?\n');
+    expect(await fprobe('list', module, '--symbols', map)).toEqual(
+      refusal(`${map}:2: 'what?', expected INDEX:NAME or INDEX NAME`),
+    );
+    expect(await fprobe('list', module, '--symbols', `${map}.none`)).toEqual(
+      refusal(`cannot read ${map}.none: no such file or directory`),
+    );
+    writeFileSync(`${module}.symbols`, '42:found\n');
+    expect((await fprobe('list', module, '-f', 'found')).stdout).toContain('  found (');
+    writeFileSync(`${module}.symbols`, 'nonsense\n');
+    const { code, stdout, stderr } = await fprobe('list', module, '-f', 'func[[]42]', '-l');
+    expect({ code, lines: stdout.split('\n').length }).toEqual({ code: 0, lines: 2 });
+    expect(stderr).toBe(
+      `fprobe: warning: symbol map not used: ${module}.symbols:1: 'nonsense', expected INDEX:NAME or INDEX NAME\n` +
+        `fprobe: warning: ${module}: no line of these functions is known\n`,
+    );
   });
 
   test('explains itself', async () => {

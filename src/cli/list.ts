@@ -3,19 +3,22 @@
 import { NoMatchError, SymbolMapError, WasmFormatError } from '../errors.ts';
 import { checkFilter, compileFilter } from '../filter.ts';
 import { instrument, type ModuleInfo, readModule } from '../instrument/index.ts';
+import { debugFilesBeside } from '../symbols/debug-files.ts';
 import { FunctionName } from '../symbols/function-name.ts';
-import { functionNames } from '../symbols/function-names.ts';
+import { functionNames, type SymbolNames } from '../symbols/function-names.ts';
+import { Locations } from '../symbols/locations.ts';
 import { symbolMapBeside } from '../symbols/symbol-file.ts';
 import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
 import { parse, readInput, UsageError } from './usage.ts';
 
-const HELP = `usage: fprobe list FILE.wasm [-f GLOB]… [-n GLOB]… [--symbols FILE] [--json]
+const HELP = `usage: fprobe list FILE.wasm [-f GLOB]… [-n GLOB]… [-l] [--symbols FILE] [--json]
 
 The functions of FILE.wasm: address (offset of the body in the file), size in bytes, name, type.
 Functions that cannot be probed are marked «notrace», with the reason.
 
   -f, --filter GLOB    only functions whose name matches (several: any of them)
   -n, --notrace GLOB   not those
+  -l, --lines          with the source file and line where each function begins (DWARF or source map)
       --symbols FILE   names for what the module does not name: lines of index:name or index name.
                        Default: FILE.wasm.symbols, FILE.js.symbols or FILE.symbols, if there is one
       --json           one JSON object a line, in place of columns
@@ -27,28 +30,33 @@ the demangled one without parameters.
 examples:
   fprobe list sqlite3.wasm -f 'sqlite3_*'
   fprobe list engine.wasm -f 'b2World::*' -n '*::~*'
+  fprobe list debug.wasm -l -f 'parse_*'
   fprobe list app.wasm --json | jq -r 'select(.size > 10000) | .name'
 `;
 
-interface Place {
+/// A function, as JSON has it less its names.
+interface Details {
   readonly address: string;
   readonly index: number;
   readonly size: number;
-}
-
-/// A function, as JSON has it less its name.
-interface Details extends Place {
   readonly type?: string;
   readonly notrace?: string;
 }
 
 class Row extends FunctionName {
   readonly details: Details;
+  readonly offset: number;
 
-  constructor(details: Details, symbol: string, other: string | undefined) {
+  constructor(details: Details, offset: number, { symbol, other }: SymbolNames) {
     super(symbol, other);
     this.details = details;
+    this.offset = offset;
   }
+}
+
+interface Listing {
+  readonly module: ModuleInfo;
+  readonly rows: readonly Row[];
 }
 
 export function list(args: string[]): number {
@@ -58,6 +66,7 @@ export function list(args: string[]): number {
     options: {
       filter: { type: 'string', short: 'f', multiple: true },
       notrace: { type: 'string', short: 'n', multiple: true },
+      lines: { type: 'boolean', short: 'l' },
       symbols: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
@@ -71,12 +80,17 @@ export function list(args: string[]): number {
   if (path === undefined) throw new UsageError('list: which file? see fprobe list --help');
   if (others.length > 0) throw new UsageError(`list: one file at a time, there is also ${others[0]}`);
 
-  const rows = select(path, readRows(path, values.symbols), values);
-  process.stdout.write(values.json ? asJson(rows) : asColumns(rows));
+  const { module, rows } = read(path, values.symbols);
+  const selected = select(path, rows, values);
+  const places = values.lines ? placesOf(path, module, selected) : undefined;
+  const text = values.json
+    ? asJson(selected, places)
+    : asColumns(selected, places, process.stdout.isTTY ? process.stdout.columns : undefined);
+  process.stdout.write(text);
   return 0;
 }
 
-function select(path: string, rows: Row[], pair: { filter?: string[]; notrace?: string[] }): Row[] {
+function select(path: string, rows: readonly Row[], pair: { filter?: string[]; notrace?: string[] }): Row[] {
   try {
     checkFilter(pair, rows);
   } catch (error) {
@@ -94,15 +108,27 @@ const warn = (message: string): void => {
   process.stderr.write(`fprobe: warning: ${message}\n`);
 };
 
-function readRows(path: string, symbols: string | undefined): Row[] {
+function read(path: string, symbols: string | undefined): Listing {
   const bytes = readInput(path);
   try {
     const module = readModule(bytes);
-    return rowsOf(module, symbols === undefined ? symbolMapBeside(path, warn) : readSymbols(symbols));
+    return { module, rows: rowsOf(module, symbols === undefined ? symbolMapBeside(path, warn) : readSymbols(symbols)) };
   } catch (error) {
     if (error instanceof WasmFormatError) throw new UsageError(`${path}: ${error.message}`);
     throw error;
   }
+}
+
+/// `file:line` of each row, '' where it is not known.
+function placesOf(path: string, module: ModuleInfo, rows: readonly Row[]): string[] {
+  const locations = new Locations(module, debugFilesBeside(path, module, warn));
+  const places = rows.map(({ offset, details: { size } }) => {
+    const location = locations.find(offset, size);
+    return location ? `${location.file}:${location.line}` : '';
+  });
+  for (const message of locations.warnings) warn(`${path}: ${message}`);
+  if (rows.length > 0 && places.every((place) => place === '')) warn(`${path}: no line of these functions is known`);
+  return places;
 }
 
 function readSymbols(path: string): SymbolMap {
@@ -116,41 +142,51 @@ function readSymbols(path: string): SymbolMap {
 }
 
 function rowsOf(module: ModuleInfo, symbols: SymbolMap | undefined): Row[] {
-  const namesOf = functionNames(module, symbols);
+  const namesOf = functionNames(module, symbols, warn);
   const { sites, skipped } = instrument(module.bytes, { validate: false, growth: 0 });
-  const row = (details: Details): Row => {
-    const { symbol, other } = namesOf(details.index);
-    return new Row(details, symbol, other);
-  };
-  const place = (index: number, offset: number, size: number): Place => ({
+  const place = ({ index, offset, size }: { index: number; offset: number; size: number }) => ({
     address: `0x${offset.toString(16)}`,
     index,
     size,
   });
   return [
-    ...sites.map(({ index, offset, size, params, results }) =>
-      row({ ...place(index, offset, size), type: `(${params.join(', ')}) → (${results.join(', ')})` }),
-    ),
-    ...skipped.map(({ index, offset, size, reason, why }) =>
-      row({ ...place(index, offset, size), notrace: `${reason}: ${why}` }),
-    ),
+    ...sites.map((site) => {
+      const type = `(${site.params.join(', ')}) → (${site.results.join(', ')})`;
+      return new Row({ ...place(site), type }, site.offset, namesOf(site.index));
+    }),
+    ...skipped.map((site) => {
+      const notrace = `${site.reason}: ${site.why}`;
+      return new Row({ ...place(site), notrace }, site.offset, namesOf(site.index));
+    }),
   ].sort((a, b) => a.details.index - b.details.index);
 }
 
-function asJson(rows: readonly Row[]): string {
+function asJson(rows: readonly Row[], places: readonly string[] | undefined): string {
   return rows
-    .map(({ details, name, aliases }) => {
+    .map(({ details, name, aliases }, i) => {
       const forms = aliases.length > 0 ? { name, aliases } : { name };
-      return `${JSON.stringify({ ...details, ...forms })}\n`;
+      const location = places?.[i] ? { location: places[i] } : {};
+      return `${JSON.stringify({ ...details, ...forms, ...location })}\n`;
     })
     .join('');
 }
 
-function asColumns(rows: readonly Row[]): string {
+/// `width`: of the terminal, which gets columns that stand below one another; what goes elsewhere has lines that do not depend on
+/// each other.
+function asColumns(rows: readonly Row[], places: readonly string[] | undefined, width: number | undefined): string {
+  const names = rows.map(({ signature }) => signature);
+  const tails = rows.map(({ details: { type, notrace } }) => (notrace ? `notrace (${notrace})` : `${type}`));
+  const pad = width === undefined ? [0, 0] : [columnWidth(names, width / 2), columnWidth(tails, width / 3)];
   return rows
-    .map(({ details: { address, size, type = '', notrace }, signature }) => {
-      const columns = `${address.padStart(10)} ${String(size).padStart(8)}  `;
-      return notrace ? `${columns}${signature}  notrace (${notrace})\n` : `${columns}${signature} ${type}\n`;
+    .map(({ details: { address, size, notrace } }, i) => {
+      const gap = notrace || width !== undefined ? '  ' : ' ';
+      const place = places?.[i] ? `  ${places[i]}` : '';
+      const start = `${address.padStart(10)} ${String(size).padStart(8)}  ${names[i].padEnd(pad[0])}${gap}`;
+      return `${start}${place === '' ? tails[i] : tails[i].padEnd(pad[1]) + place}\n`;
     })
     .join('');
 }
+
+/// As wide as the widest, but no wider than `most`: a few long ones must not push all others aside.
+const columnWidth = (texts: readonly string[], most: number): number =>
+  texts.reduce((widest, { length }) => (length <= most ? Math.max(widest, length) : widest), 0);

@@ -34,13 +34,19 @@ export class Names {
   readonly #maps = new Map<number, NameMap>();
   readonly #indirect = new Map<number, IndirectNameMap>();
 
+  /// What of the subsections that were asked for could not be read, and why it does not matter more.
+  readonly warnings: string[] = [];
+
   /// `sections`: contents of the module's sections called `name`, normally one.
   constructor(...sections: readonly Uint8Array[]) {
     for (const section of sections) {
       const reader = new Reader(section, 0, section.length);
       for (let id = reader.byte(); id >= 0; id = reader.byte()) {
         const range = reader.sized();
-        if (range === null) break;
+        if (range === null) {
+          this.warnings.push(`name section: subsection ${id} has no size, it and what follows is ignored`);
+          break;
+        }
         const known = this.#ranges.get(id);
         if (known === undefined) this.#ranges.set(id, [range]);
         else known.push(range);
@@ -104,11 +110,17 @@ export class Names {
     return this.#map(TAGS);
   }
 
+  #warn(id: number): void {
+    this.warnings.push(`name section: subsection ${id} is cut off or malformed, the rest of it is ignored`);
+  }
+
   #map(id: number): NameMap {
     let map = this.#maps.get(id);
     if (map === undefined) {
       const names = new Map<number, string>();
-      for (const range of this.#ranges.get(id) ?? []) readNameMap(range.copy(), names);
+      for (const range of this.#ranges.get(id) ?? []) {
+        if (!readNameMap(range.copy(), names)) this.#warn(id);
+      }
       map = names;
       this.#maps.set(id, map);
     }
@@ -119,7 +131,9 @@ export class Names {
     let map = this.#indirect.get(id);
     if (map === undefined) {
       const outer = new Map<number, NameMap>();
-      for (const range of this.#ranges.get(id) ?? []) readIndirectNameMap(range.copy(), outer);
+      for (const range of this.#ranges.get(id) ?? []) {
+        if (!readIndirectNameMap(range.copy(), outer)) this.#warn(id);
+      }
       map = outer;
       this.#indirect.set(id, map);
     }
@@ -129,24 +143,27 @@ export class Names {
 
 // Both return whether the whole map could be read.
 function readNameMap(reader: Reader, names: Map<number, string>): boolean {
-  for (let left = reader.u32(); left > 0; left--) {
+  let left = reader.u32();
+  for (; left > 0; left--) {
     const index = reader.u32();
     const name = reader.name();
     if (index < 0 || name === null) return false;
     if (!names.has(index)) names.set(index, name);
   }
-  return true;
+  return left === 0; // a count that could not be read is −1
 }
 
-function readIndirectNameMap(reader: Reader, outer: Map<number, NameMap>): void {
-  for (let left = reader.u32(); left > 0; left--) {
+function readIndirectNameMap(reader: Reader, outer: Map<number, NameMap>): boolean {
+  let left = reader.u32();
+  for (; left > 0; left--) {
     const index = reader.u32();
-    if (index < 0) return;
+    if (index < 0) return false;
     const names = new Map<number, string>();
     const whole = readNameMap(reader, names);
     if (!outer.has(index) && names.size > 0) outer.set(index, names);
-    if (!whole) return;
+    if (!whole) return false;
   }
+  return left === 0;
 }
 
 // Reads forward and says so when there is nothing left to read, in place of throwing.

@@ -13,9 +13,15 @@ export interface SymbolNames {
 
 /// By function index: the name from the name section, else the first name it is exported by, else what it is imported as
 /// (`module.name`), else the one in `map`, else `func[N]`. Empty names do not count. Control characters, which would break
-/// lines of text, are shown as `\xNN`.
-export function functionNames(module: ModuleInfo, map?: SymbolMap): (index: number) => SymbolNames {
-  const { functions } = new Names(...customSections(module, 'name'));
+/// lines of text, are shown as `\xNN`. `warn` is told what of the name section could not be read.
+export function functionNames(
+  module: ModuleInfo,
+  map?: SymbolMap,
+  warn?: (message: string) => void,
+): (index: number) => SymbolNames {
+  const names = new Names(...customSections(module, 'name'));
+  const { functions } = names;
+  if (warn) for (const message of names.warnings) warn(message);
   const others = new Map<number, string>();
   for (const { kind, index, name } of module.exports) {
     if (kind === 'function' && name !== '' && !others.has(index)) others.set(index, name);

@@ -6,6 +6,7 @@ import { WasmFormatError } from '../errors.ts';
 import { EXPORT_START, RESERVED_PREFIX } from '../instrument/abi.ts';
 import { native } from '../native.ts';
 import { functionNames } from '../symbols/function-names.ts';
+import { type DebugFiles, Locations } from '../symbols/locations.ts';
 import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
 import { readThrough } from './imports.ts';
 import { type Prepared, type PreparedBytes, type PrepareOptions, prepareBytes } from './prepare.ts';
@@ -21,6 +22,10 @@ export interface WasmOptions extends PrepareOptions {
   /// Names for functions that the module itself does not name: the text of a symbol map (`index:name` or `index name` a line,
   /// what emscripten's `--emit-symbol-map` writes), or a Map from function index to name.
   readonly symbols?: string | SymbolMap;
+  /// The text of the module's source map, where it is not in the module itself. Read when somebody asks for a `location`.
+  readonly sourceMap?: string;
+  /// A WebAssembly file with the module's DWARF sections, where they are not in the module itself.
+  readonly debugInfo?: BufferSource;
   /// Load a module that cannot be instrumented as it is, with a target of `undefined`, in place of throwing.
   readonly fallback?: boolean;
 }
@@ -79,6 +84,13 @@ function symbolsOf(symbols: WasmOptions['symbols']): SymbolMap | undefined {
   throw new TypeError(`symbols is ${describe(symbols)}, expected the text of a symbol map or a Map`);
 }
 
+function debugFilesOf({ sourceMap, debugInfo }: WasmOptions): DebugFiles {
+  if (sourceMap !== undefined && typeof sourceMap !== 'string') {
+    throw new TypeError(`sourceMap is ${describe(sourceMap)}, expected the text of a source map`);
+  }
+  return { sourceMap, debugInfo: debugInfo === undefined ? undefined : copyBytes(debugInfo) };
+}
+
 export interface LoadedWasm {
   readonly instance: WebAssembly.Instance;
   /// The original bytes.
@@ -97,6 +109,7 @@ export interface LinkOptions {
   /// Of the target. Default: `wasmN`, N being its number.
   readonly name?: string;
   readonly symbols?: SymbolMap;
+  readonly debugFiles?: DebugFiles;
 }
 
 /// What happens around the instantiation of one module: its imports are watched while the engine links, and out of the instance
@@ -141,21 +154,21 @@ export class Linking {
     const { engine } = this.#owner;
     const { facts, functions } = this.#prepared;
     const signature = (index: number) => this.#prepared.signature(index);
-    const namesOf = functionNames(this.#prepared.describe(instance), this.#options.symbols);
-    const locate = (): undefined => undefined;
+    const info = this.#prepared.describe(instance);
+    const namesOf = functionNames(info, this.#options.symbols);
+    const locations = new Locations(info, this.#options.debugFiles);
     // A module of imports or data only has none, and the engine adds no less than one.
     const count = facts.sites.length;
     const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
     const sites = facts.sites.map(
-      ({ id, index, offset }) =>
+      (body) =>
         new WasmSite(
-          firstSite + id,
-          this.#number * TARGET_STRIDE + offset,
-          index,
-          offset,
-          namesOf(index),
-          locate,
-          signature(index),
+          firstSite + body.id,
+          this.#number * TARGET_STRIDE + body.offset,
+          body,
+          namesOf(body.index),
+          locations,
+          signature(body.index),
         ),
     );
     for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);
@@ -168,6 +181,7 @@ export class Linking {
       firstSite,
       sites,
       notrace,
+      locations,
       suspends: this.#suspends,
       functions,
     });
@@ -200,7 +214,7 @@ function linkOptions(options: WasmOptions): LinkOptions {
   if (options.only !== undefined && typeof options.only !== 'function') {
     throw new TypeError(`only is ${String(options.only)} (${typeof options.only}), expected a function`);
   }
-  return { name: options.name, symbols: symbolsOf(options.symbols) };
+  return { name: options.name, symbols: symbolsOf(options.symbols), debugFiles: debugFilesOf(options) };
 }
 
 /// The instrumented module, or the bytes of one that cannot be and is to be loaded as it is.

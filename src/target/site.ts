@@ -3,11 +3,16 @@
 import type { Signature } from '../regs.ts';
 import { FunctionName } from '../symbols/function-name.ts';
 import type { SymbolNames } from '../symbols/function-names.ts';
-import type { SourceLocation } from '../symbols/locations.ts';
+import type { Locations, SourceLocation } from '../symbols/locations.ts';
 import type { NotraceFunction, TargetSite } from './target.ts';
 
-/// Finds the source of the function whose body lies at this offset of the module.
-export type Locate = (offset: number) => SourceLocation | undefined;
+/// Where a function lies in its module.
+export interface Body {
+  readonly index: number;
+  /// Of its first byte behind the size field, in the file.
+  readonly offset: number;
+  readonly size: number;
+}
 
 export class WasmSite extends FunctionName implements TargetSite {
   readonly id: number;
@@ -15,28 +20,29 @@ export class WasmSite extends FunctionName implements TargetSite {
   readonly index: number;
   readonly types: Signature | undefined;
   readonly #offset: number;
-  readonly #locate: Locate;
+  readonly #size: number;
+  readonly #locations: Locations;
 
   constructor(
     id: number,
     ip: number,
-    index: number,
-    offset: number,
+    body: Body,
     names: SymbolNames,
-    locate: Locate,
-    types?: Signature,
+    locations: Locations,
+    types: Signature | undefined,
   ) {
     super(names.symbol, names.other);
     this.id = id;
     this.ip = ip;
-    this.index = index;
-    this.#offset = offset;
-    this.#locate = locate;
+    this.index = body.index;
+    this.#offset = body.offset;
+    this.#size = body.size;
+    this.#locations = locations;
     this.types = types;
   }
 
   get location(): SourceLocation | undefined {
-    return this.#locate(this.#offset);
+    return this.#locations.find(this.#offset, this.#size);
   }
 }
 

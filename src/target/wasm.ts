@@ -11,6 +11,7 @@
 import type { Engine } from '../engine.ts';
 import * as abi from '../instrument/abi.ts';
 import { native } from '../native.ts';
+import type { Locations } from '../symbols/locations.ts';
 import type { Facts } from './prepare.ts';
 import { wasmFrames } from './real-stack.ts';
 import type { NotraceFunction, Target, TargetSite } from './target.ts';
@@ -36,6 +37,7 @@ export interface WasmTargetOptions {
   readonly firstSite: number;
   readonly sites: readonly TargetSite[];
   readonly notrace: readonly NotraceFunction[];
+  readonly locations: Locations;
   /// Whether an import suspends its caller (JavaScript promise integration). A JavaScript frame between such an import and the
   /// promising export is not allowed, so these modules are entered without `#root`.
   readonly suspends: boolean;
@@ -49,6 +51,8 @@ export class WasmTarget implements Target {
   readonly firstSite: number;
   readonly sites: readonly TargetSite[];
   readonly notrace: readonly NotraceFunction[];
+  /// Where its functions begin in their sources: `locations.warnings` says what of the debug information could not be read.
+  readonly locations: Locations;
   /// What the instrumenter returned, less the bytes: offsets, warnings.
   readonly instrumented: Facts;
   /// How the target reaches the engine.
@@ -80,6 +84,7 @@ export class WasmTarget implements Target {
     this.firstSite = options.firstSite;
     this.sites = options.sites;
     this.notrace = options.notrace;
+    this.locations = options.locations;
     this.instrumented = instrumented;
     this.suspends = options.suspends;
     this.#gates = new Uint32Array((options.sites.length + 31) >>> 5);
