@@ -57,33 +57,44 @@ export class Buffer {
   /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
   /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
   pages(visit: (batch: Batch) => void, consume = false): void {
-    const batch = pageBatch();
-    this.#each((page, sequence) => {
+    for (const batch of this.batches(consume)) visit(batch);
+  }
+
+  /// The same, pulled: a page is gone when the next one is asked for.
+  *batches(consume = false, batch = pageBatch()): Generator<Batch> {
+    for (const [page, sequence] of this.#each()) {
       decodePage(this.#engine.memory.u32, page, batch);
-      visit(batch);
+      yield batch;
       // After it: a visitor that throws has not had the page.
       if (consume && !this.closed) this.#engine.exports.ring_consume(this.ring, sequence);
-    });
+    }
   }
 
   /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
   rawPages(): Uint8Array[] {
     const pages: Uint8Array[] = [];
-    this.#each((page) => {
+    for (const [page] of this.#each()) {
       pages.push(new Uint8Array(this.#engine.memory.u32.buffer, page, layout.RING_PAGE_SIZE).slice());
-    });
+    }
     return pages;
   }
 
-  #each(visit: (page: number, sequence: number) => void): void {
+  *#each(): Generator<[page: number, sequence: number]> {
     if (this.closed) return;
     this.#users.settle();
     const { exports, memory } = this.#engine;
     const [tail, head] = memory.ringRange(this.ring);
     for (let sequence = tail; sequence !== (head + 1) >>> 0 && !this.closed; sequence = (sequence + 1) >>> 0) {
       const page = exports.ring_read(this.ring, sequence) >>> 0;
-      if (page !== 0) visit(page, sequence); // 0: overwritten meanwhile
+      if (page !== 0) yield [page, sequence]; // 0: overwritten meanwhile
     }
+  }
+
+  /// Whether there is nothing to read.
+  get isEmpty(): boolean {
+    if (this.closed) return true;
+    const [tail, head] = this.#engine.memory.ringRange(this.ring);
+    return tail === (head + 1) >>> 0;
   }
 
   /// Forgets all that was recorded so far.

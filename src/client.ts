@@ -5,6 +5,7 @@ import type { Handlers } from './handlers.ts';
 import type { Parents } from './parents.ts';
 import type { Running } from './running.ts';
 import type { Sites } from './sites.ts';
+import type { Tasks } from './tasks.ts';
 import type { Users } from './users.ts';
 import type { WasmTable } from './wasm-handlers.ts';
 
@@ -13,6 +14,7 @@ export interface ClientHost {
   readonly users: Users;
   readonly handlers: Handlers;
   readonly sites: Sites;
+  readonly tasks: Tasks;
   readonly parents: Parents;
   readonly running: Running;
   readonly wasmTable: WasmTable;

@@ -2,14 +2,17 @@
 // own, and the text of what it recorded. Recording happens in the engine; reading happens here, whenever somebody asks.
 
 import * as layout from '../assembly/layout.ts';
-import { BUFFER_OPTIONS, Buffer, type BufferOptions } from './buffer.ts';
-import type { Engine } from './engine.ts';
+import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
+import type { ClientHost } from './client.ts';
 import { badRange, shown } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import { checkOptions } from './options.ts';
+import { TaskBuffers } from './task-buffers.ts';
+import type { Task } from './tasks.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
-import { type Users, Watcher } from './users.ts';
+import { Merge } from './trace/merge.ts';
+import { Watcher } from './users.ts';
 
 export interface GraphOptions extends FilterPair, BufferOptions {
   /// `tracing_thresh`: 0 or above, in units of the tracer's clock (nanoseconds with `mono`). Above 0 only returns are recorded, of
@@ -28,57 +31,60 @@ export interface Symbols {
   comm(pid: number): string;
 }
 
+/// Characters of a piece of text, about.
+const PIECE = 1 << 15;
+
 export class GraphTracer extends Watcher {
-  readonly #engine: Engine;
+  readonly #host: ClientHost;
   readonly #symbols: Symbols;
-  readonly #buffer: Buffer;
-  readonly #index: number;
-  #registered = true;
+  readonly #buffers: TaskBuffers;
+  #index = -1;
 
   /// Use `Tracer.startGraph`.
-  constructor(engine: Engine, users: Users, symbols: Symbols, options: GraphOptions) {
+  constructor(host: ClientHost, symbols: Symbols, options: GraphOptions) {
     checkOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, 'threshold', 'irqs', 'sleepTime']);
-    super(users, options);
+    super(host.users, options);
     const { threshold = 0, irqs = true, sleepTime = true } = options;
     if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
-    this.#engine = engine;
+    this.#host = host;
     this.#symbols = symbols;
-    this.#buffer = new Buffer(engine, users, options);
+    this.#buffers = new TaskBuffers(host, options, () => this.#index);
+    this.#index = host.engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, 0);
     try {
-      this.#index = engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, this.#buffer.ring);
+      host.tasks.observe(this.#buffers);
     } catch (error) {
-      this.#buffer.close();
+      this.unregister();
       throw error;
     }
     const skipped = (irqs ? 0 : layout.GRAPH_SKIP_IRQS) | (sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP);
-    engine.exports.graph_options(this.#index, skipped, threshold);
+    host.engine.exports.graph_options(this.#index, skipped, threshold);
     this.beginWatching();
   }
 
   /// Events that were dropped or overwritten before anybody read them.
   get lost(): number {
-    return this.#buffer.lost;
+    return this.#buffers.lost;
   }
 
   /// `tracing_on`: recording can be halted and taken up again without touching a gate.
   get on(): boolean {
-    return this.#buffer.on;
+    return this.#buffers.on;
   }
   set on(on: boolean) {
-    this.#buffer.on = on;
+    this.#buffers.on = on;
   }
 
-  /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
+  /// Calls `visit` with each page of the buffer, decoded, oldest first, task after task. The batch is filled anew for every page.
   /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
-  pages(visit: (batch: Batch) => void, consume = false): void {
-    this.#buffer.pages(visit, consume);
+  pages(visit: (batch: Batch, task: Task) => void, consume = false): void {
+    this.#buffers.pages(visit, consume);
   }
 
   /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
   rawPages(): Uint8Array[] {
-    return this.#buffer.rawPages();
+    return this.#buffers.rawPages();
   }
 
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
@@ -87,16 +93,16 @@ export class GraphTracer extends Watcher {
     const text = new GraphText(options, { symbol: this.#symbols.symbol, comm: this.#symbols.comm });
     yield text.header();
     const event = new TraceEvent();
-    event.pid = 1;
+    const events = new Merge(this.#buffers.sources(options.consume ?? false));
     const pieces: string[] = [];
-    this.pages((batch) => {
-      let piece = '';
-      for (let i = 0; i < batch.count; i++) {
-        batch.read(i, event);
-        piece += text.push(event);
-      }
+    let piece = '';
+    while (events.next(event)) {
+      piece += text.push(event);
+      if (piece.length < PIECE) continue;
       pieces.push(piece);
-    }, options.consume);
+      piece = '';
+    }
+    pieces.push(piece);
     yield* pieces;
     yield text.end();
   }
@@ -108,24 +114,25 @@ export class GraphTracer extends Watcher {
 
   /// Forgets all that was recorded so far.
   clear(): void {
-    this.#buffer.clear();
+    this.#buffers.clear();
   }
 
   /// Stops recording; what was recorded can still be read. Functions that are running leave no return.
   unregister(): void {
-    if (!this.#registered) return;
-    this.#registered = false;
+    if (this.#index < 0) return;
     this.endWatching();
-    this.#engine.exports.fgraph_unregister(this.#index);
+    this.#host.tasks.unobserve(this.#buffers);
+    this.#host.engine.exports.fgraph_unregister(this.#index);
+    this.#index = -1;
   }
 
   /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
   close(): void {
     this.unregister();
-    this.#buffer.close();
+    this.#buffers.close();
   }
 
   protected want(site: number, wanted: boolean): void {
-    this.#engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
+    this.#host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
   }
 }

@@ -30,5 +30,6 @@ export type { AttachOptions, JsSite, JsTarget } from './target/js.ts';
 export type { WasmOptions } from './target/load.ts';
 export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
 export type { WasmTarget } from './target/wasm.ts';
+export type { Task, TaskOptions } from './tasks.ts';
 export { type ClockName, type InstantiateResult, Tracer, type TracerOptions } from './tracer.ts';
 export type { WasmHandler } from './wasm-handlers.ts';

@@ -51,6 +51,7 @@ import {
 import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';
+import { type Task, type TaskOptions, Tasks } from './tasks.ts';
 import { Users } from './users.ts';
 import { WasmTable } from './wasm-handlers.ts';
 
@@ -83,14 +84,9 @@ const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols'
 
 function checkCreation(options: TracerOptions): void {
   checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
-  const { clock = 'mono', stackWords } = options;
+  const { clock = 'mono' } = options;
   if (clock !== 'mono' && clock !== 'counter') {
     throw badRange(`clock is '${clock}', expected 'mono' or 'counter'`);
-  }
-  if (stackWords === 0) {
-    // To the engine it would mean a size of its own choice.
-    const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
-    throw badRange(`a shadow stack has ${min} to ${max} words, not 0`);
   }
 }
 
@@ -117,18 +113,19 @@ export class Tracer {
   readonly #functions: JsFunctions;
   #targets = 0;
 
-  private constructor(engine: Engine, handlers: Handlers) {
+  private constructor(engine: Engine, handlers: Handlers, tasks: Tasks) {
     this.#engine = engine;
     this.#users = new Users(engine);
     this.#rules = new GraphRules(engine, this.#users);
     this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);
-    this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: () => '<...>' };
+    this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: (pid) => tasks.comm(pid) };
     this.#host = {
       engine,
       users: this.#users,
       handlers,
       sites: this.#sites,
+      tasks,
       parents: new Parents(engine, this.#users),
       running: new Running(engine, this.#sites),
       wasmTable: new WasmTable(engine),
@@ -164,10 +161,8 @@ export class Tracer {
     handlers: Handlers,
     { clock, stackWords = DEFAULT_STACK_WORDS }: TracerOptions,
   ): Tracer {
-    const { exports } = engine;
-    exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
-    exports.task_switch(engine.createTask(stackWords));
-    return new Tracer(engine, handlers);
+    engine.exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
+    return new Tracer(engine, handlers, new Tasks(engine, stackWords));
   }
 
   /// Everything that can be traced so far.
@@ -179,6 +174,26 @@ export class Tracer {
   /// the others (assembly/README.md).
   get engine(): EngineExports {
     return this.#engine.exports;
+  }
+
+  /// The task whose functions run, as far as the tracer was told.
+  get currentTask(): Task {
+    return this.#host.tasks.current;
+  }
+
+  /// All tasks that have not exited, the tracer's own first.
+  get tasks(): Task[] {
+    return [...this.#host.tasks.all];
+  }
+
+  /// A task with a stack of its own. Throws RangeError for a pid or a size that is none, EEXIST for a pid that is taken, ENOMEM.
+  createTask(options: TaskOptions = {}): Task {
+    return this.#host.tasks.create(options);
+  }
+
+  /// Makes `task` the current one. Returns the one before. Throws ESRCH for a task that has exited, EINVAL for another tracer's.
+  switchTo(task: Task): Task {
+    return this.#host.tasks.switchTo(task);
   }
 
   /// What happened on the current task so far.
@@ -335,7 +350,7 @@ export class Tracer {
 
   /// Starts the function_graph tracer on the functions of the filter, now and in targets to come.
   startGraph(options: GraphOptions = {}): GraphTracer {
-    return new GraphTracer(this.#engine, this.#users, this.#symbols, options);
+    return new GraphTracer(this.#host, this.#symbols, options);
   }
 
   /// Starts the function tracer on the functions of the filter, now and in targets to come.
