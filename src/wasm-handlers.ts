@@ -3,6 +3,7 @@
 
 import { type Engine, EngineError } from './engine.ts';
 import { badType, shown } from './errors.ts';
+import { native } from './native.ts';
 import { isExportedFunction } from './target/imports.ts';
 
 // Value types of the binary format.
@@ -37,9 +38,9 @@ export class HandlerType {
   }
 
   fits(fn: (...args: never[]) => unknown): boolean {
-    this.#module ??= new WebAssembly.Module(this.#bytes);
+    this.#module ??= new native.Module(this.#bytes);
     try {
-      new WebAssembly.Instance(this.#module, { '': { '': fn } });
+      new native.Instance(this.#module, { '': { '': fn } });
       return true;
     } catch {
       return false;

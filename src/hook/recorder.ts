@@ -12,7 +12,6 @@ import {
   type RecordingEnd,
   type RecordingHeader,
   recordingPath,
-  type VerifyResult,
   writeRecording,
 } from '../recording.ts';
 import type { TraceRequest } from '../session.ts';
@@ -24,6 +23,7 @@ import type { WasmTarget } from '../target/wasm.ts';
 import { decodePage, pageBatch } from '../trace/decode.ts';
 import { LOST } from '../trace/events.ts';
 import { Tracer } from '../tracer.ts';
+import { Verifier } from './verify.ts';
 
 const NANOSECONDS = 1e6; // per millisecond
 /// Examples of what went wrong that are worth keeping.
@@ -53,6 +53,7 @@ export class Recorder {
   readonly #matches: (site: TargetSite) => boolean;
   #graph: GraphTracer | undefined;
   #profile: Profiler | undefined;
+  #verifier: Verifier | undefined;
   /// Entries and notes at the last writing.
   #written = '';
 
@@ -67,6 +68,7 @@ export class Recorder {
     this.#matches = compileFilter(request);
     try {
       this.#start();
+      if (request.verify > 0) this.#verifier = new Verifier(this.tracer, request.verify, request, this.#matches);
     } catch (error) {
       this.note(`cannot start the ${request.tracer} tracer: ${(error as Error).message}`);
     }
@@ -103,6 +105,7 @@ export class Recorder {
   }
 
   add(target: WasmTarget, prepared: Prepared, origin: Origin | undefined): void {
+    this.#verifier?.add(target);
     let matched = 0;
     for (const site of target.sites) {
       this.#sites[site.id] = { site, module: this.#modules.length };
@@ -152,16 +155,13 @@ export class Recorder {
       globs: this.#globs(),
       counts,
       lost: this.#graph?.lost ?? 0,
-      verify: this.verified?.(),
+      verify: this.#verifier?.result,
       notes: this.#notes,
     };
     const payload = this.#profile ? [encodeRows(rows)] : pages;
     writeRecording(recordingPath(directory, process.pid, this.#tid), header, payload);
     this.#written = state;
   }
-
-  /// What the comparisons of the shadow stack came to, while there are any.
-  verified: (() => VerifyResult) | undefined;
 
   #symbols(used: readonly number[]): RecordedSymbol[] {
     return used.flatMap((id) => {

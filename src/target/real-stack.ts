@@ -4,9 +4,10 @@
 /// V8 writes "at name (wasm://wasm/1a2b3c:wasm-function[12]:0x1f4)", SpiderMonkey and JavaScriptCore "wasm-function[12]".
 const WASM_FRAME = /wasm-function\[(\d+)\]/;
 
-/// Calls `visit` for every frame, innermost first: the function index for WebAssembly, -1 for JavaScript. Stops when
-/// `visit` returns false. The frame of this function itself is not shown.
-export function walkRealStack(visit: (functionIndex: number) => boolean): void {
+/// Calls `visit` for every frame, innermost first: the function index for WebAssembly, -1 for JavaScript; and what the engine calls
+/// the module, the same for all instances of the same bytes, '' where it does not say. Stops when `visit` returns false. The frame
+/// of this function itself is not shown.
+export function walkRealStack(visit: (functionIndex: number, module: string) => boolean): void {
   const holder: { stack?: string } = {};
   const limit = Error.stackTraceLimit;
   const prepare = Error.prepareStackTrace;
@@ -20,12 +21,19 @@ export function walkRealStack(visit: (functionIndex: number) => boolean): void {
     for (const line of text.split('\n')) {
       const wasm = WASM_FRAME.exec(line);
       const frame = wasm ? Number(wasm[1]) : line.startsWith('    at ') || line.includes('@') ? -1 : undefined;
-      if (frame !== undefined && !visit(frame)) return;
+      if (frame !== undefined && !visit(frame, wasm ? moduleOf(line, wasm.index) : '')) return;
     }
   } finally {
     Error.stackTraceLimit = limit;
     Error.prepareStackTrace = prepare;
   }
+}
+
+/// The URL in front of `:wasm-function[…]`; names before it may hold anything.
+function moduleOf(line: string, end: number): string {
+  const open = line.lastIndexOf('(', end);
+  const start = open < 0 ? line.indexOf('at ') + 3 : open + 1;
+  return line.slice(start, Math.max(start, end - 1));
 }
 
 /// The function indices of the WebAssembly frames below the caller, whatever module they belong to, innermost first;
