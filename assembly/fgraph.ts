@@ -13,15 +13,16 @@ import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { direct_arm } from './direct';
 import { set_arm } from './direct-set';
 import { fprobe_entry, fprobe_refused, fprobe_return, fprobe_return_refused } from './fprobe/callback';
+import { short_open } from './fprobe/short';
 import { fregs_set_count, fregs_set_first } from './fregs';
 import { ftrace_call } from './ftrace';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FPROBE_OVERRUN, FPROBE_RECURSION,
-  FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE,
-  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY,
-  TASK_TOP, TASK_UNWOUND,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FPROBE_OVERRUN,
+  FPROBE_RECURSION, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX,
+  LOCK_INDEX_NONE, RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE,
+  TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import {
   lock_fregs, lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
@@ -100,6 +101,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
     sync(); // of the task that is current now
   }
   let users = siteUsers(site);
+  if (!users && load<u32>(0, ABI_FPROBE_OPS) && task == current) short_open(task);
   if (!users || load<u32>(task, TASK_PAUSE)) return 0;
   const mono = clock_is_mono();
   const start = load<u32>(task, TASK_TOP);
@@ -301,7 +303,9 @@ export function fgraph_restore(task: u32, mark: u32): void {
 
 /// After an event that `bitmap` took part in: enters direct mode if it may.
 function arm(task: u32, bitmap: u32): void {
-  if (task != current || bitmap & load<u32>(0, ABI_CALLING_MASK)) return;
+  if (task != current) return;
+  if (bitmap == fprobes() && bitmap) return short_open(task);
+  if (bitmap & load<u32>(0, ABI_CALLING_MASK)) return;
   const index = ctz<u32>(bitmap);
   if (isSingle(bitmap) && gops_kind(index) == GOPS_GRAPH) {
     const ring = graph_ring(task, index);

@@ -136,7 +136,8 @@ export const SITE_IP = 0; // u64
 export const SITE_FLAGS = SITE_IP + 8; // u32 record flags and count (spec/fgraph.md §1.3)
 export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site; SITE_HAS_OPS
 export const SITE_OPS = SITE_USERS + 4; // u32 list of the ops attached to this site, 0 = none
-export const SITE_LOCATION = SITE_SIZE - 4; // u32 location record of the site, 0 = no probe watches it
+export const SITE_PROBE = SITE_OPS + 8; // u32 the probe that watches it, if it is the only one
+export const SITE_LOCATION = SITE_PROBE + 4; // u32 location record of the site, 0 = no probe watches it
 export const SITE_HAS_OPS = 1 << 16; // of SITE_USERS: SITE_OPS is not 0. No frame has the bit, so direct mode never fits
 
 // SITE_FLAGS: how many are attached, where all function-graph users count as one, and the kernel's bits.
@@ -168,10 +169,11 @@ export const TASK_DEPTH = TASK_LIMIT + 4; // i32, -1 when empty
 export const TASK_DIRECT = TASK_DEPTH + 4; // u32 low half of the bitmap word of a direct frame; 0 = not in direct mode
 export const TASK_DIRECT_HEADER = TASK_DIRECT + 4; // u32 DATA word of a direct frame. Read with TASK_DIRECT
 export const TASK_DIRECT_RING = TASK_DIRECT_HEADER + 4; // u32 ring buffer of the direct user
-export const TASK_RECURSION = TASK_DIRECT_RING + 4; // u32 context bits (spec/fgraph.md §9)
-export const TASK_DIRECT_TIME = TASK_RECURSION + 4; // u64 number of the event recorded at w, less w >> RECORD_SHIFT
-export const TASK_CONTEXT = TASK_DIRECT_TIME + 8; // u32 bit number of the current context inside a group
-export const TASK_STACK = TASK_CONTEXT + 4; // u32 address of word 0; 0 = no stack
+export const TASK_CONTEXT = TASK_DIRECT_RING + 4; // u32 bit number of the current context inside a group
+export const TASK_DIRECT_TIME = TASK_CONTEXT + 4; // u64 number of the event recorded at w, less w >> RECORD_SHIFT
+export const TASK_PROBE = TASK_DIRECT_TIME + 8; // u32 low half of the bitmap word of a frame of probes alone; 0 = not now
+export const TASK_RECURSION = TASK_PROBE + 4; // u32 context bits (spec/fgraph.md §9). Read with TASK_PROBE
+export const TASK_STACK = TASK_RECURSION + 4; // u32 address of word 0; 0 = no stack
 export const TASK_PAUSE = TASK_STACK + 4; // u32 pause counter
 export const TASK_WORDS = TASK_PAUSE + 4; // u32 size of the stack in words
 export const TASK_OVERRUN = TASK_WORDS + 4; // u32 pushes refused for lack of room
@@ -374,13 +376,14 @@ export const STAT_SELF = STAT_TOTAL + 8; // u64 the same without the recorded ca
 export const STAT_MAX = STAT_SELF + 8; // u64 longest single call
 
 // ---------------------------------------------------------------------------------------------------------------
-// fprobes (spec/fprobe.md). A probe is a slot; the table of slots moves when it grows, what hangs on a slot does not.
+// fprobes (spec/fprobe.md). The records of probes come in chunks, each twice as large as the one before, and never move.
 
 export const ABI_FPROBE = 3072;
-export const ABI_FPROBES = ABI_FPROBE; // u32 address of the slots
-export const ABI_FPROBE_COUNT = ABI_FPROBES + 4; // u32 slots that were ever used
-export const ABI_FPROBE_CAPACITY = ABI_FPROBE_COUNT + 4; // u32
-export const ABI_FPROBE_FREE = ABI_FPROBE_CAPACITY + 4; // u32 first free slot plus 1, linked through FPROBE_NEXT
+export const ABI_FPROBE_CHUNKS = ABI_FPROBE; // u32[20] addresses of the chunks
+export const FPROBE_CHUNKS_MAX = 20;
+export const FPROBE_CHUNK_MIN = 8; // probes in the first one
+export const ABI_FPROBE_CHUNK_COUNT = ABI_FPROBE_CHUNKS + FPROBE_CHUNKS_MAX * 4; // u32
+export const ABI_FPROBE_FREE = ABI_FPROBE_CHUNK_COUNT + 4; // u32 first free record, linked through FPROBE_NEXT
 export const ABI_FPROBE_EXITS = ABI_FPROBE_FREE + 4; // u32 live nodes of probes with an exit handler
 export const ABI_FPROBE_PLAINS = ABI_FPROBE_EXITS + 4; // u32 live nodes of the others
 export const ABI_FPROBE_GRAPH = ABI_FPROBE_PLAINS + 4; // u32 bit of the graph user that serves exit probes, 0 = stopped
@@ -394,27 +397,28 @@ export const ABI_LOCATION_COUNT = ABI_LOCATION_BITS + 4; // u32 locations in the
 
 export const FPROBE_SHIFT = 7;
 export const FPROBE_SIZE = 1 << FPROBE_SHIFT;
-export const FPROBE_FLAGS = 0; // u32 FPROBE_FL_*
-export const FPROBE_GENERATION = FPROBE_FLAGS + 4; // u32 counts the registrations that this slot has had
-export const FPROBE_WORDS = FPROBE_GENERATION + 4; // u32 entry data in words
-export const FPROBE_KIND = FPROBE_WORDS + 4; // u32 FPROBE_KIND_*
+export const FPROBE_HEADER = 0; // u64 what stands in front of its data on the shadow stack; 0 = not registered
+export const FPROBE_FLAGS = FPROBE_HEADER + 8; // u32 FPROBE_FL_*
+export const FPROBE_KIND = FPROBE_FLAGS + 4; // u32 FPROBE_KIND_*
 export const FPROBE_ENTRY = FPROBE_KIND + 4; // u32 entry handler: table index, or the host's id; 0 = none
 export const FPROBE_EXIT = FPROBE_ENTRY + 4; // u32 the same for the exit handler. Built-in kinds: 1 = runs there
-export const FPROBE_NODES = FPROBE_EXIT + 4; // u32 node array; 0 = not registered
-export const FPROBE_NODE_COUNT = FPROBE_NODES + 4; // u32
-export const FPROBE_PRIVATE = FPROBE_NODE_COUNT + 4; // u32 whatever the client wants handed to its handlers
-export const FPROBE_ROWS = FPROBE_PRIVATE + 4; // u32 what a built-in kind keeps, one row per node; 0 = nothing
+export const FPROBE_PRIVATE = FPROBE_EXIT + 4; // u32 whatever the client wants handed to its handlers
+export const FPROBE_WORDS = FPROBE_PRIVATE + 4; // u32 entry data in words
+export const FPROBE_HITS = FPROBE_WORDS + 4; // u64 activations that the probe took part in
+export const FPROBE_NODES = FPROBE_HITS + 8; // u32 node array
+export const FPROBE_ROWS = FPROBE_NODES + 4; // u32 what a built-in kind keeps, one row per node; 0 = nothing
 export const FPROBE_ROW_SIZE = FPROBE_ROWS + 4; // u32 bytes
 export const FPROBE_SOURCE = FPROBE_ROW_SIZE + 4; // u32 FPROBE_SOURCE_* of a built-in kind
-export const FPROBE_NMISSED = FPROBE_SOURCE + 4; // u64 handlers that should have run (spec/fprobe.md §13)
-export const FPROBE_HITS = FPROBE_NMISSED + 8; // u64 activations that the probe took part in
-export const FPROBE_RECURSION = FPROBE_HITS + 8; // u32 callbacks that the recursion lock refused
+export const FPROBE_NODE_COUNT = FPROBE_SOURCE + 4; // u32
+export const FPROBE_GENERATION = FPROBE_NODE_COUNT + 4; // u32 counts the registrations that this record has had
+export const FPROBE_NMISSED = FPROBE_GENERATION + 4; // u64 handlers that should have run (spec/fprobe.md §13)
+export const FPROBE_RECURSION = FPROBE_NMISSED + 8; // u32 callbacks that the recursion lock refused
 export const FPROBE_OVERRUN = FPROBE_RECURSION + 4; // u32 activations that had no room on the shadow stack
 export const FPROBE_CELLS = FPROBE_OVERRUN + 4; // u32 buckets or values of a built-in kind
 export const FPROBE_INDEX = FPROBE_CELLS + 4; // u32 argument that a built-in kind looks at
 export const FPROBE_MIN = FPROBE_INDEX + 4; // i64 lower end of the first bucket of FPROBE_KIND_LINEAR
 export const FPROBE_STEP = FPROBE_MIN + 8; // u64 width of a bucket
-export const FPROBE_NEXT = FPROBE_STEP + 8; // u32 next free slot plus 1, of a free slot
+export const FPROBE_NEXT = FPROBE_STEP + 8; // u32 next free record, of a free one
 export const FPROBE_END = FPROBE_NEXT + 4; // the rest of the record is reserved
 
 export const FPROBE_FL_DISABLED = 1;
@@ -445,14 +449,14 @@ export const MAX_FPROBE_DATA_SIZE_WORD = 15;
 
 // A record on the shadow stack: one header word, then the data words (spec/fprobe.md §8.1).
 //
-//   63..60 data size in words    59..28 generation    27..0 slot + 1
+//   63..60 data size in words    59..28 generation    27..0 slot: address of the probe's record / 128
 export const FPROBE_HEADER_WORDS = 1;
 export const FPROBE_HEADER_SLOT_BITS = 28;
 export const FPROBE_HEADER_SLOT_MASK = (1 << FPROBE_HEADER_SLOT_BITS) - 1;
 export const FPROBE_HEADER_SIZE_SHIFT = FPROBE_HEADER_SLOT_BITS + 32;
 
 // A node: one (probe, location) pair, in the array of its probe, in two lists at once.
-export const NODE_OWNER = 0; // u32 slot plus 1; 0 = not inserted, or removed
+export const NODE_OWNER = 0; // u32 its probe; 0 = not inserted, or removed
 export const NODE_SITE = NODE_OWNER + 4; // u32
 export const NODE_NEXT = NODE_SITE + 4; // u32 next older node of the same type there. Stays when the node is removed
 export const NODE_LINK = NODE_NEXT + 4; // u32 address of the word that points here

@@ -9,13 +9,13 @@
 //   TASK_RECURSION   14..10 internal   9..5 list walker   4..0 callbacks: transition, normal, softirq, irq, NMI
 //   TASK_LOCKS       lock[10]: | base | serial | user whose entry handler runs | fregs |
 //
-// The walker of plain ops works on no frame; its base is one byte below the top. So the frames that its handlers push and
-// pop lie above it, and whoever puts the stack back to that top takes the lock away.
+// The walker of plain ops works on no frame; its base is one byte below the top. So the frames that its handlers push
+// and pop lie above it, and whoever puts the stack back to that top takes the lock away.
 
 import {
-  ABI_SERIAL, CONTEXT_TRANSITION, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SERIAL,
-  LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT, TASK_FREGS, TASK_LOCKS,
-  TASK_LOCK_COUNT, TASK_RECURSION,
+  ABI_SERIAL, CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX, LOCK_INDEX_NONE,
+  LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT, TASK_FREGS,
+  TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
 } from './layout';
 
 function lockAddress(task: u32, bit: u32): u32 {
@@ -54,6 +54,21 @@ export function recursion_lock(task: u32, base: u32, group: u32): u32 {
   store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
   store<u32>(lock, recursion_fregs(task), LOCK_FREGS);
   store<u32>(task, load<u32>(task, TASK_RECURSION) | 1 << bit, TASK_RECURSION);
+  return lock;
+}
+
+/// The same when no bit is set, with the registers that its handlers see.
+export function recursion_first(task: u32, base: u32, group: u32, ip: u64, count: u32): u32 {
+  const bit = group + load<u32>(task, TASK_CONTEXT);
+  const lock = lockAddress(task, bit);
+  const fregs = task + TASK_FREGS;
+  const serial = load<u32>(0, ABI_SERIAL) + 1;
+  store<u32>(0, serial, ABI_SERIAL);
+  store<u64>(lock, <u64>serial << 32 | <u64>base, LOCK_BASE); // and LOCK_SERIAL
+  store<u64>(lock, <u64>fregs << 32 | LOCK_INDEX_NONE, LOCK_INDEX); // and LOCK_FREGS
+  store<u32>(task, 1 << bit, TASK_RECURSION);
+  store<u64>(fregs, ip, FREGS_IP);
+  store<u32>(fregs, count, FREGS_COUNT);
   return lock;
 }
 

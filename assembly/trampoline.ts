@@ -4,19 +4,28 @@
 import { Direct, direct_leave_long } from './direct';
 import { set_enter, set_leave } from './direct-set';
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
+import { SHORT_DONE, short_enter, short_leave } from './fprobe/short';
 import { fregs_enter, fregs_take, fregs_word } from './fregs';
-import { TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import { TASK_LIMIT, TASK_PROBE, TASK_RECURSION, TASK_SET, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
 import { current } from './task';
 
 /// The ways that are left after the shortest. Inlined, since one more call would be felt.
 class Longer {
   @inline static enter(site: u32, count: u32): u32 {
-    const cookie = load<u32>(current, TASK_SET) ? set_enter(current, site) : 0;
+    let cookie: u32 = 0;
+    if (load<u32>(current, TASK_PROBE)) {
+      cookie = short_enter(current, site, count);
+      if (cookie == SHORT_DONE) return 0;
+    } else if (load<u32>(current, TASK_SET)) {
+      cookie = set_enter(current, site);
+    }
     return cookie ? cookie : fgraph_enter(current, site, count);
   }
 
   @inline static leave(cookie: u32, count: u32, value: u64): void {
-    const done = load<u32>(current, TASK_SET) ? set_leave(current, cookie) : direct_leave_long(current, cookie);
+    const done = load<u32>(current, TASK_PROBE)
+      ? short_leave(current, cookie, count, value)
+      : load<u32>(current, TASK_SET) ? set_leave(current, cookie) : direct_leave_long(current, cookie);
     if (!done) fgraph_leave(current, cookie, count, value);
   }
 }
@@ -119,7 +128,7 @@ export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 
   store<i64>(words, c, 16);
   store<i64>(words, d, 24);
   store<i64>(words, e, 32);
-  return fgraph_enter(current, site, 5);
+  return Longer.enter(site, 5);
 }
 
 export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
@@ -131,7 +140,7 @@ export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
   store<i64>(words, d, 24);
   store<i64>(words, e, 32);
   store<i64>(words, f, 40);
-  return fgraph_enter(current, site, 6);
+  return Longer.enter(site, 6);
 }
 
 export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
@@ -144,7 +153,7 @@ export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
   store<i64>(words, e, 32);
   store<i64>(words, f, 40);
   store<i64>(words, g, 48);
-  return fgraph_enter(current, site, 7);
+  return Longer.enter(site, 7);
 }
 
 export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
@@ -158,7 +167,7 @@ export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
   store<i64>(words, f, 40);
   store<i64>(words, g, 48);
   store<i64>(words, h, 56);
-  return fgraph_enter(current, site, 8);
+  return Longer.enter(site, 8);
 }
 
 export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
@@ -173,7 +182,7 @@ export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
   store<i64>(words, g, 48);
   store<i64>(words, h, 56);
   store<i64>(words, i, 64);
-  return fgraph_enter(current, site, 9);
+  return Longer.enter(site, 9);
 }
 
 export function enter_10(
@@ -191,7 +200,7 @@ export function enter_10(
   store<i64>(words, h, 56);
   store<i64>(words, i, 64);
   store<i64>(words, j, 72);
-  return fgraph_enter(current, site, 10);
+  return Longer.enter(site, 10);
 }
 
 export function enter_11(
@@ -210,7 +219,7 @@ export function enter_11(
   store<i64>(words, i, 64);
   store<i64>(words, j, 72);
   store<i64>(words, k, 80);
-  return fgraph_enter(current, site, 11);
+  return Longer.enter(site, 11);
 }
 
 export function enter_12(
@@ -230,7 +239,7 @@ export function enter_12(
   store<i64>(words, j, 72);
   store<i64>(words, k, 80);
   store<i64>(words, l, 88);
-  return fgraph_enter(current, site, 12);
+  return Longer.enter(site, 12);
 }
 
 export function enter_13(
@@ -251,7 +260,7 @@ export function enter_13(
   store<i64>(words, k, 80);
   store<i64>(words, l, 88);
   store<i64>(words, m, 96);
-  return fgraph_enter(current, site, 13);
+  return Longer.enter(site, 13);
 }
 
 export function enter_14(
@@ -274,7 +283,7 @@ export function enter_14(
   store<i64>(words, l, 88);
   store<i64>(words, m, 96);
   store<i64>(words, n, 104);
-  return fgraph_enter(current, site, 14);
+  return Longer.enter(site, 14);
 }
 
 export function enter_15(
@@ -298,7 +307,7 @@ export function enter_15(
   store<i64>(words, m, 96);
   store<i64>(words, n, 104);
   store<i64>(words, o, 112);
-  return fgraph_enter(current, site, 15);
+  return Longer.enter(site, 15);
 }
 
 export function enter_16(
@@ -324,5 +333,5 @@ export function enter_16(
   store<i64>(words, n, 104);
   store<i64>(words, o, 112);
   store<i64>(words, p, 120);
-  return fgraph_enter(current, site, count);
+  return Longer.enter(site, count);
 }

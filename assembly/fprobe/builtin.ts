@@ -11,10 +11,10 @@
 import { clock_is_mono } from '../clock';
 import {
   FPROBE_CELLS, FPROBE_CELLS_MAX, FPROBE_INDEX, FPROBE_KIND, FPROBE_KIND_COUNT, FPROBE_KIND_FIRST, FPROBE_KIND_LINEAR,
-  FPROBE_KIND_LOG2, FPROBE_MIN, FPROBE_NODES, FPROBE_ROWS, FPROBE_ROW_SIZE, FPROBE_SOURCE, FPROBE_SOURCE_ARGUMENT,
-  FPROBE_SOURCE_HIT, FPROBE_SOURCE_LATENCY, FPROBE_SOURCE_MASK, FPROBE_SOURCE_RESULT, FPROBE_SOURCE_SIGNED32,
-  FPROBE_STEP, FREGS_COUNT, FREGS_MAX, FREGS_WORDS, LINEAR_OUTER, LOG2_BUCKETS, NODE_SHIFT, REQUEST_CELLS,
-  REQUEST_INDEX, REQUEST_KIND, REQUEST_SOURCE, REQUEST_STEP, ROW_CELLS, ROW_COUNT, ROW_SUM, WORD_SHIFT, WORD_SIZE,
+  FPROBE_KIND_LOG2, FPROBE_MIN, FPROBE_NODES, FPROBE_ROWS, FPROBE_ROW_SIZE, FPROBE_SOURCE, FPROBE_SOURCE_HIT,
+  FPROBE_SOURCE_LATENCY, FPROBE_SOURCE_MASK, FPROBE_SOURCE_RESULT, FPROBE_SOURCE_SIGNED32, FPROBE_STEP, FPROBE_WORDS, FREGS_COUNT,
+  FREGS_MAX, FREGS_WORDS, LINEAR_OUTER, LOG2_BUCKETS, NODE_SHIFT, REQUEST_CELLS, REQUEST_INDEX, REQUEST_KIND,
+  REQUEST_SOURCE, REQUEST_STEP, ROW_CELLS, ROW_COUNT, ROW_SUM, WORD_SHIFT, WORD_SIZE,
 } from '../layout';
 
 const DATA_NODE = 0;
@@ -69,8 +69,7 @@ export function builtin_entry(probe: u32, node: u32, fregs: u32, data: u32, time
   const what = load<u32>(probe, FPROBE_SOURCE);
   const from = source(what);
   if (data) {
-    store<u64>(data, node, DATA_NODE);
-    if (from == FPROBE_SOURCE_LATENCY) store<u64>(data, time, DATA_TIME);
+    builtin_begin(data, node, time, load<u32>(probe, FPROBE_WORDS));
   } else if (from == FPROBE_SOURCE_HIT) {
     const row = rowOf(probe, node);
     store<u64>(row, load<u64>(row, ROW_COUNT) + 1, ROW_COUNT);
@@ -82,11 +81,18 @@ export function builtin_entry(probe: u32, node: u32, fregs: u32, data: u32, time
   }
 }
 
-export function builtin_exit(probe: u32, fregs: u32, data: u32, time: u64): void {
+/// What the exit will need.
+export function builtin_begin(data: u32, node: u32, time: u64, words: u32): void {
+  store<u64>(data, node, DATA_NODE);
+  if (words > 1) store<u64>(data, time, DATA_TIME);
+}
+
+/// The function returned at `time`, with `count` words of results.
+export function builtin_exit(probe: u32, data: u32, count: u32, result: u64, time: u64): void {
   const what = load<u32>(probe, FPROBE_SOURCE);
   const row = rowOf(probe, load<u32>(data, DATA_NODE));
   if (source(what) == FPROBE_SOURCE_RESULT) {
-    if (load<u32>(fregs, FREGS_COUNT)) keep(probe, row, read(what, load<u64>(fregs, FREGS_WORDS)));
+    if (count) keep(probe, row, read(what, result));
     return;
   }
   const call = load<u64>(data, DATA_TIME);

@@ -16,16 +16,17 @@ import { settle } from '../fgraph';
 import { hostCall } from '../host';
 import {
   FGRAPH_MAX_DATA_SIZE, FPROBE_CALL_DATA, FPROBE_CALL_PRIVATE, FPROBE_CALL_RET, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS,
-  FPROBE_FL_DISABLED, FPROBE_FL_KPROBE_SHARED, FPROBE_FL_SHARED_EXIT, FPROBE_GENERATION, FPROBE_HEADER_SIZE_SHIFT,
+  FPROBE_FL_DISABLED, FPROBE_FL_KPROBE_SHARED, FPROBE_FL_SHARED_EXIT, FPROBE_HEADER, FPROBE_HEADER_SIZE_SHIFT,
   FPROBE_HEADER_WORDS, FPROBE_HITS, FPROBE_KIND, FPROBE_KIND_HOST, FPROBE_KIND_WASM, FPROBE_NMISSED, FPROBE_OVERRUN,
-  FPROBE_PRIVATE, FPROBE_RECURSION, FPROBE_WORDS, FRAME_FUNC, FRAME_RET, FREGS_IP, LOCATION_EXITS, LOCATION_PLAINS,
-  LOCATION_WORDS, LOCK_SHARED, NODE_NEXT, NODE_OWNER, TASK_FPROBE, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  FPROBE_PRIVATE, FPROBE_RECURSION, FPROBE_WORDS, FRAME_FUNC, FRAME_RET, FREGS_COUNT, FREGS_IP, FREGS_WORDS,
+  LOCATION_EXITS, LOCATION_PLAINS, LOCATION_WORDS, LOCK_SHARED, NODE_NEXT, NODE_OWNER, TASK_FPROBE, TASK_TOP,
+  WORD_SHIFT, WORD_SIZE,
 } from '../layout';
 import { lock_shared, recursion_mine } from '../recursion';
 import { data_find, data_reserve, data_size } from '../shadow-stack';
 import { builtin_calls_out, builtin_entry, builtin_exit } from './builtin';
 import { location_of } from './location';
-import { fprobe_address, fprobe_find, makeHandle } from './probe';
+import { fprobe_find } from './probe';
 
 const BLOCK_WORDS_MAX: u32 = FGRAPH_MAX_DATA_SIZE / WORD_SIZE;
 
@@ -43,12 +44,11 @@ function add64(probe: u32, at: u32): void {
 
 /// The probe of a node, 0 when the node was removed.
 function probeOf(node: u32): u32 {
-  const owner = load<u32>(node, NODE_OWNER);
-  return owner ? fprobe_address(owner - 1) : 0;
+  return load<u32>(node, NODE_OWNER);
 }
 
 /// Calls the client's handler that stands at `which` of the probe's record.
-function callOut(
+export function callOut(
   task: u32, probe: u32, which: u32, site: u32, ip: u64, ret: u64, base: u32, fregs: u32, data: u32
 ): i32 {
   const handler = load<u32>(probe + which);
@@ -123,12 +123,12 @@ export function fprobe_entry(
       if (next > end) {
         add64(probe, FPROBE_NMISSED);
       } else {
-        const handle = makeHandle(load<u32>(node, NODE_OWNER) - 1, load<u32>(probe, FPROBE_GENERATION));
+        const header = load<u64>(probe, FPROBE_HEADER); // before the handler, which may register it anew
         const data = words ? at + FPROBE_HEADER_WORDS * WORD_SIZE : 0;
         const result = enterProbe(task, lock, serial, probe, node, site, base, base + 1, fregs, ip, ret, data, number);
         if (!recursion_mine(task, lock, serial)) return false;
         if (!result) {
-          store<u64>(at, <u64>words << FPROBE_HEADER_SIZE_SHIFT | handle);
+          store<u64>(at, header);
           at = next;
         }
       }
@@ -138,6 +138,10 @@ export function fprobe_entry(
   if (at == block) return false;
   if (at < end) store<u64>(at, 0); // what lies there is whatever lay there before
   return true;
+}
+
+function exitBuiltin(probe: u32, fregs: u32, data: u32, time: u64): void {
+  builtin_exit(probe, data, load<u32>(fregs, FREGS_COUNT), load<u64>(fregs, FREGS_WORDS), time);
 }
 
 /// The graph user's return callback. Who is called is what the block says, if it is still registered.
@@ -162,9 +166,9 @@ export function fprobe_return(
     } else if (builtin_calls_out(probe)) {
       const time = clock_mono();
       // The clock is the host's: it may have unregistered the probe.
-      if (fprobe_find(header)) builtin_exit(fprobe_find(header), fregs, data, time);
+      if (fprobe_find(header)) exitBuiltin(probe, fregs, data, time);
     } else {
-      builtin_exit(probe, fregs, data, number);
+      exitBuiltin(probe, fregs, data, number);
       continue;
     }
     if (!settle(task, base + 1, lock, serial)) return;

@@ -11,22 +11,33 @@
 
 import {
   ABI_FPROBE_EXITS, ABI_FPROBE_PLAINS, ABI_FPROBE_RETIRED, ABI_TASKS, FPROBE_HEADER_WORDS, LOCATION_EXITS,
-  LOCATION_PLAINS, LOCATION_WORDS, NODES_BYTES, NODES_HEADER_SIZE, NODES_NEXT, NODE_LINK, NODE_NEXT, NODE_OWNER,
-  NODE_SHIFT, NODE_SITE, TASK_NEXT, TASK_RECURSION,
+  LOCATION_PLAINS, LOCATION_SITE, LOCATION_WORDS, NODES_BYTES, NODES_HEADER_SIZE, NODES_NEXT, NODE_LINK, NODE_NEXT,
+  NODE_OWNER, NODE_SHIFT, NODE_SITE, SITE_PROBE, TASK_NEXT, TASK_RECURSION,
 } from '../layout';
 import { region_alloc, region_free } from '../region';
+import { site_address } from '../site';
 
 function count(isExit: bool, change: i32): void {
   const at: u32 = isExit ? ABI_FPROBE_EXITS : ABI_FPROBE_PLAINS;
   store<i32>(at, load<i32>(at) + change);
 }
 
+/// Writes down at the site which probe is the only one there.
+function nameOnly(location: u32): void {
+  const exit = load<u32>(location, LOCATION_EXITS);
+  const plain = load<u32>(location, LOCATION_PLAINS);
+  const node = exit | plain;
+  // Of none the owner is 0.
+  const only = !(exit && plain) && !load<u32>(node, NODE_NEXT) ? load<u32>(node, NODE_OWNER) : 0;
+  store<u32>(site_address(load<u32>(location, LOCATION_SITE)), only, SITE_PROBE);
+}
+
 /// Puts a node at the head of the list of its type, unless its probe has a node there already.
-export function node_insert(node: u32, location: u32, owner: u32, isExit: bool, words: u32): void {
+export function node_insert(node: u32, location: u32, probe: u32, isExit: bool, words: u32): void {
   const head = location + (isExit ? LOCATION_EXITS : LOCATION_PLAINS);
   const first = load<u32>(head);
   // Nobody else registers meanwhile, so its own node can only be the newest.
-  if (first && load<u32>(first, NODE_OWNER) == owner) return;
+  if (first && load<u32>(first, NODE_OWNER) == probe) return;
   store<u32>(node, first, NODE_NEXT);
   store<u32>(node, head, NODE_LINK);
   if (first) store<u32>(first, node + NODE_NEXT, NODE_LINK);
@@ -34,8 +45,9 @@ export function node_insert(node: u32, location: u32, owner: u32, isExit: bool, 
     store<u32>(location, load<u32>(location, LOCATION_WORDS) + FPROBE_HEADER_WORDS + words, LOCATION_WORDS);
   }
   count(isExit, 1);
-  store<u32>(node, owner, NODE_OWNER);
+  store<u32>(node, probe, NODE_OWNER);
   store<u32>(head, node);
+  nameOnly(location);
 }
 
 /// Takes a node with an owner out of its list.
@@ -49,6 +61,7 @@ export function node_remove(node: u32, location: u32, isExit: bool, words: u32):
     store<u32>(location, load<u32>(location, LOCATION_WORDS) - FPROBE_HEADER_WORDS - words, LOCATION_WORDS);
   }
   count(isExit, -1);
+  nameOnly(location);
 }
 
 export function node_site(node: u32): u32 {

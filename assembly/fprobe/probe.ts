@@ -1,68 +1,75 @@
-// Probes: one slot each, and who is registered (spec/fprobe.md §6.1, §9.3).
+// Probes: one record each, and who is registered (spec/fprobe.md §6.1, §9.3).
 //
 // The kernel keeps the address of a probe on the shadow stack and looks it up at the exit; an address that was used
-// again is taken for the old probe. Here it is a slot and the generation that the slot had: unregistering counts the
-// generation up, so that what was written before is nobody's from then on. A handle that a client holds is that same
-// word.
+// again is taken for the old probe. Here a slot number and the slot's generation stand there: unregistering counts the
+// generation up, so that what was written before is nobody's from then on. A record never moves and its memory is never
+// used for anything else, so the slot number is where it lies, and looking it up is comparing one word. A handle that a
+// client holds is that word without the size.
 //
-//   handle   59..28 generation   27..0 slot + 1               header = size in words << 60 | handle
+//   header   63..60 size in words   59..28 generation   27..0 address / 128
 
 import {
-  ABI_FPROBES, ABI_FPROBE_CAPACITY, ABI_FPROBE_COUNT, ABI_FPROBE_FREE, ENOMEM, FPROBE_GENERATION,
-  FPROBE_HEADER_SLOT_BITS, FPROBE_HEADER_SLOT_MASK, FPROBE_NEXT, FPROBE_NODES, FPROBE_SHIFT, FPROBE_SIZE,
+  ABI_FPROBE_CHUNKS, ABI_FPROBE_CHUNK_COUNT, ABI_FPROBE_FREE, ABI_HEAP, FPROBE_CHUNKS_MAX, FPROBE_CHUNK_MIN,
+  FPROBE_GENERATION, FPROBE_HEADER, FPROBE_HEADER_SIZE_SHIFT, FPROBE_HEADER_SLOT_BITS, FPROBE_HEADER_SLOT_MASK,
+  FPROBE_NEXT, FPROBE_SHIFT, FPROBE_SIZE, FPROBE_WORDS,
 } from '../layout';
-import { region_alloc, region_free } from '../region';
+import { region_alloc } from '../region';
 
-const SLOTS_MIN: u32 = 8;
+const HANDLE_MASK: u64 = (1 << FPROBE_HEADER_SIZE_SHIFT) - 1;
 
-export function fprobe_address(slot: u32): u32 {
-  return load<u32>(0, ABI_FPROBES) + (slot << FPROBE_SHIFT);
+/// Writes the header of a probe that is registered from now on.
+export function fprobe_publish(probe: u32): void {
+  const handle = <u64>load<u32>(probe, FPROBE_GENERATION) << FPROBE_HEADER_SLOT_BITS | <u64>(probe >> FPROBE_SHIFT);
+  store<u64>(probe, <u64>load<u32>(probe, FPROBE_WORDS) << FPROBE_HEADER_SIZE_SHIFT | handle, FPROBE_HEADER);
 }
 
-export function makeHandle(slot: u32, generation: u32): u64 {
-  return <u64>generation << FPROBE_HEADER_SLOT_BITS | <u64>(slot + 1);
+export function fprobe_handle(probe: u32): u64 {
+  return load<u64>(probe, FPROBE_HEADER) & HANDLE_MASK;
 }
 
-/// The record of the probe that a handle, or a header on the shadow stack, names; 0 = not registered any more.
-export function fprobe_find(handle: u64): u32 {
-  const slot = (<u32>handle & FPROBE_HEADER_SLOT_MASK) - 1;
-  if (slot >= load<u32>(0, ABI_FPROBE_COUNT)) return 0;
-  const probe = fprobe_address(slot);
-  return load<u32>(probe, FPROBE_GENERATION) == <u32>(handle >> FPROBE_HEADER_SLOT_BITS)
-    && load<u32>(probe, FPROBE_NODES) ? probe : 0;
+/// Where the record lies that a header or a handle names: memory that can be read, 0 for what is neither.
+function recordOf(word: u64): u32 {
+  const at = (<u32>word & FPROBE_HEADER_SLOT_MASK) << FPROBE_SHIFT;
+  return at < load<u32>(0, ABI_HEAP) ? at : 0;
 }
 
-/// Takes a slot; -ENOMEM.
-export function slot_take(): i32 {
-  const free = load<u32>(0, ABI_FPROBE_FREE);
-  if (free) {
-    store<u32>(0, load<u32>(fprobe_address(free - 1), FPROBE_NEXT), ABI_FPROBE_FREE);
-    return free - 1;
-  }
-  const count = load<u32>(0, ABI_FPROBE_COUNT);
-  const capacity = load<u32>(0, ABI_FPROBE_CAPACITY);
-  if (count == capacity) {
-    const larger = capacity ? capacity << 1 : SLOTS_MIN;
-    const table = region_alloc(larger << FPROBE_SHIFT);
-    if (!table) return -ENOMEM;
-    if (capacity) {
-      const old = load<u32>(0, ABI_FPROBES);
-      memory.copy(table, old, capacity << FPROBE_SHIFT);
-      region_free(old, capacity << FPROBE_SHIFT);
+/// The probe that a header on the shadow stack names; 0 = not registered any more.
+export function fprobe_find(header: u64): u32 {
+  const probe = recordOf(header);
+  return load<u64>(probe, FPROBE_HEADER) == header ? probe : 0;
+}
+
+/// The probe that a handle names; 0 = not registered, or no handle at all.
+export function fprobe_of(handle: u64): u32 {
+  const probe = recordOf(handle);
+  return fprobe_handle(probe) == handle ? probe : 0;
+}
+
+/// Takes a record; 0 = no memory.
+export function probe_take(): u32 {
+  let probe = load<u32>(0, ABI_FPROBE_FREE);
+  if (!probe) {
+    const chunks = load<u32>(0, ABI_FPROBE_CHUNK_COUNT);
+    if (chunks == FPROBE_CHUNKS_MAX) return 0;
+    const bytes: u32 = FPROBE_CHUNK_MIN << (chunks + FPROBE_SHIFT);
+    const chunk = region_alloc(bytes);
+    if (!chunk) return 0;
+    store<u32>(chunks << 2, chunk, ABI_FPROBE_CHUNKS);
+    store<u32>(0, chunks + 1, ABI_FPROBE_CHUNK_COUNT);
+    for (probe = chunk + bytes; probe > chunk; ) {
+      probe -= FPROBE_SIZE;
+      probe_give(probe);
     }
-    store<u32>(0, table, ABI_FPROBES);
-    store<u32>(0, larger, ABI_FPROBE_CAPACITY);
   }
-  store<u32>(0, count + 1, ABI_FPROBE_COUNT);
-  return count;
+  store<u32>(0, load<u32>(probe, FPROBE_NEXT), ABI_FPROBE_FREE);
+  return probe;
 }
 
-/// Gives a slot back. What a registration left in it goes, its generation stays.
-export function slot_give(slot: u32): void {
-  const probe = fprobe_address(slot);
+/// Gives a record back. What a registration left in it goes, its generation stays.
+export function probe_give(probe: u32): void {
   const generation = load<u32>(probe, FPROBE_GENERATION);
   memory.fill(probe, 0, FPROBE_SIZE);
   store<u32>(probe, generation, FPROBE_GENERATION);
   store<u32>(probe, load<u32>(0, ABI_FPROBE_FREE), FPROBE_NEXT);
-  store<u32>(0, slot + 1, ABI_FPROBE_FREE);
+  store<u32>(0, probe, ABI_FPROBE_FREE);
 }

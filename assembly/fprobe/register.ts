@@ -12,14 +12,14 @@
 
 import { gops_add, gops_remove } from '../gops';
 import {
-  ABI_DEAD, ABI_FPROBE_COUNT, ABI_FPROBE_EXITS, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_FPROBE_PLAINS, ABI_FPROBE_REQUEST,
+  ABI_DEAD, ABI_FPROBE_EXITS, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_FPROBE_PLAINS, ABI_FPROBE_REQUEST,
   ABI_FPROBE_REQUEST_ROOM, E2BIG, EINVAL, ENODEV, ENOENT, ENOMEM, FPROBE_CELLS, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS,
   FPROBE_FL_ALL, FPROBE_FL_DISABLED, FPROBE_GENERATION, FPROBE_INDEX, FPROBE_KIND, FPROBE_KIND_HOST, FPROBE_KIND_LAST,
   FPROBE_KIND_NONE, FPROBE_MIN, FPROBE_NODES, FPROBE_NODE_COUNT, FPROBE_PRIVATE, FPROBE_ROWS, FPROBE_ROW_SIZE,
-  FPROBE_SHIFT, FPROBE_SOURCE, FPROBE_STEP, FPROBE_WORDS, GOPS_FPROBE, LOCATION_EXITS, LOCATION_PLAINS,
-  MAX_FPROBE_DATA_SIZE_WORD, NODE_NEXT, NODE_OWNER, NODE_SHIFT, NODE_SITE, NODE_SIZE, OPS_FPROBE, OPS_SLOT_MASK,
-  REQUEST_CELLS, REQUEST_DATA_SIZE, REQUEST_ENTRY, REQUEST_EXIT, REQUEST_FLAGS, REQUEST_INDEX, REQUEST_KIND,
-  REQUEST_MIN, REQUEST_PRIVATE, REQUEST_SITES, REQUEST_SOURCE, REQUEST_STEP, WORD_SIZE,
+  FPROBE_SOURCE, FPROBE_STEP, FPROBE_WORDS, GOPS_FPROBE, LOCATION_EXITS, LOCATION_PLAINS, MAX_FPROBE_DATA_SIZE_WORD,
+  NODE_NEXT, NODE_OWNER, NODE_SHIFT, NODE_SITE, NODE_SIZE, OPS_FPROBE, OPS_SLOT_MASK, REQUEST_CELLS, REQUEST_DATA_SIZE,
+  REQUEST_ENTRY, REQUEST_EXIT, REQUEST_FLAGS, REQUEST_INDEX, REQUEST_KIND, REQUEST_MIN, REQUEST_PRIVATE, REQUEST_SITES,
+  REQUEST_SOURCE, REQUEST_STEP, WORD_SIZE,
 } from '../layout';
 import { ops_add, ops_mark, ops_remove } from '../ops';
 import { region_alloc, region_free } from '../region';
@@ -28,7 +28,7 @@ import { sync } from '../task';
 import { builtin_data_words, builtin_is_exit, builtin_row_size, builtin_valid } from './builtin';
 import { location_make, location_of, location_settle } from './location';
 import { node_insert, node_remove, node_site, nodes_alloc, nodes_retire } from './node';
-import { fprobe_address, fprobe_find, makeHandle, slot_give, slot_take } from './probe';
+import { fprobe_handle, fprobe_of, fprobe_publish, probe_give, probe_take } from './probe';
 
 // ---- the request
 
@@ -120,10 +120,10 @@ function register(request: u32, count: u32): i64 {
     nodes_retire(nodes);
     return -ENOENT;
   }
-  const slot = slot_take();
-  if (slot < 0) {
+  const probe = probe_take();
+  if (!probe) {
     nodes_retire(nodes);
-    return slot;
+    return -ENOMEM;
   }
   let error = startClient(isExit);
   if (!error && !prepare(sites, count, isExit)) {
@@ -132,12 +132,11 @@ function register(request: u32, count: u32): i64 {
     if (!nodesOf(isExit)) stopClient(isExit);
   }
   if (error) {
-    slot_give(slot);
+    probe_give(probe);
     nodes_retire(nodes);
     return error;
   }
 
-  const probe = fprobe_address(slot);
   store<u32>(probe, flags, FPROBE_FLAGS);
   store<u32>(probe, words, FPROBE_WORDS);
   store<u32>(probe, kind, FPROBE_KIND);
@@ -153,14 +152,14 @@ function register(request: u32, count: u32): i64 {
   store<u32>(probe, load<u32>(request, REQUEST_INDEX), FPROBE_INDEX);
   store<u64>(probe, load<u64>(request, REQUEST_MIN), FPROBE_MIN);
   store<u64>(probe, load<u64>(request, REQUEST_STEP), FPROBE_STEP);
-  const owner: u32 = slot + 1;
+  fprobe_publish(probe);
   for (let i: u32 = 0; i < count; i++) {
     const node = nodes + (i << NODE_SHIFT);
     const site = load<u32>(sites + (i << 2));
     store<u32>(node, site, NODE_SITE);
-    node_insert(node, location_of(site), owner, isExit, words);
+    node_insert(node, location_of(site), probe, isExit, words);
   }
-  return makeHandle(slot, load<u32>(probe, FPROBE_GENERATION));
+  return fprobe_handle(probe);
 }
 
 /// Makes the locations, and lets the client watch them: it finds nobody there yet. False: no memory, not all were made.
@@ -198,7 +197,7 @@ function removeNode(node: u32, isExit: bool, words: u32): void {
 /// Unregisters a probe, at once, also from inside a handler, its own included: no handler of it is called any more, no
 /// activation under way knows it. Its memory is freed when no callback runs. 0, or -EINVAL: no such probe.
 export function fprobe_unregister(handle: i64): i32 {
-  const probe = fprobe_find(handle);
+  const probe = fprobe_of(handle);
   if (!probe) return -EINVAL;
   sync();
   const isExit = load<u32>(probe, FPROBE_EXIT) != 0;
@@ -209,7 +208,7 @@ export function fprobe_unregister(handle: i64): i32 {
     if (load<u32>(node, NODE_OWNER)) removeNode(node, isExit, words);
   }
   store<u32>(probe, load<u32>(probe, FPROBE_GENERATION) + 1, FPROBE_GENERATION);
-  slot_give(probe - fprobe_address(0) >> FPROBE_SHIFT);
+  probe_give(probe);
   nodes_retire(nodes);
   return 0;
 }
@@ -233,7 +232,7 @@ function removeAll(node: u32, isExit: bool): u32 {
   let removed: u32 = 0;
   while (node) {
     const next = load<u32>(node, NODE_NEXT);
-    removeNode(node, isExit, load<u32>(fprobe_address(load<u32>(node, NODE_OWNER) - 1), FPROBE_WORDS));
+    removeNode(node, isExit, load<u32>(load<u32>(node, NODE_OWNER), FPROBE_WORDS));
     removed++;
     node = next;
   }
@@ -245,21 +244,21 @@ function removeAll(node: u32, isExit: bool): u32 {
 /// Disables (`on` is 0) or enables a probe: one store, which counts from the next callback on. Sites stay as they are.
 /// 0 or -EINVAL.
 export function fprobe_enable(handle: i64, on: u32): i32 {
-  const probe = fprobe_find(handle);
+  const probe = fprobe_of(handle);
   if (!probe) return -EINVAL;
   const flags = load<u32>(probe, FPROBE_FLAGS);
   store<u32>(probe, on ? flags & ~FPROBE_FL_DISABLED : flags | FPROBE_FL_DISABLED, FPROBE_FLAGS);
   return 0;
 }
 
-/// Address of a probe's record, until the next probe is registered; 0 = not registered.
+/// Address of a probe's record; 0 = not registered.
 export function fprobe_record(handle: i64): u32 {
-  return fprobe_find(handle);
+  return fprobe_of(handle);
 }
 
 /// Zeroes what a built-in kind keeps. 0, or -EINVAL: not registered, or it keeps nothing.
 export function fprobe_clear(handle: i64): i32 {
-  const probe = fprobe_find(handle);
+  const probe = fprobe_of(handle);
   if (!probe || !load<u32>(probe, FPROBE_ROWS)) return -EINVAL;
   const bytes = load<u32>(probe, FPROBE_NODE_COUNT) * load<u32>(probe, FPROBE_ROW_SIZE);
   memory.fill(load<u32>(probe, FPROBE_ROWS), 0, bytes);

@@ -58,25 +58,35 @@ interface Node {
   readonly site: number;
 }
 
-/// Records of the probes that are registered.
-export function* records({ memory }: Engine): Generator<number> {
-  for (let slot = 0; slot < memory.load32(layout.ABI_FPROBE_COUNT); slot++) {
-    const probe = memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE;
-    if (memory.load32(probe + layout.FPROBE_NODES) !== 0) yield probe;
+/// The chunks of the probes' records: address, how many are in it.
+function* chunks({ memory }: Engine): Generator<[address: number, count: number]> {
+  for (let k = 0; k < memory.load32(layout.ABI_FPROBE_CHUNK_COUNT); k++) {
+    yield [memory.load32(layout.ABI_FPROBE_CHUNKS + 4 * k), layout.FPROBE_CHUNK_MIN << k];
   }
+}
+
+/// All records.
+export function* records(engine: Engine): Generator<number> {
+  for (const [chunk, count] of chunks(engine)) {
+    for (let k = 0; k < count; k++) yield chunk + k * layout.FPROBE_SIZE;
+  }
+}
+
+/// Those of probes that are registered.
+export function* registered(engine: Engine): Generator<number> {
+  for (const probe of records(engine)) if (engine.memory.load32(probe + layout.FPROBE_NODES) !== 0) yield probe;
 }
 
 /// Checks every probe, node, location, bucket, counter, and what the sites say. Returns the number of live nodes.
 export function checkFprobes(engine: Engine): number {
   const { memory } = engine;
   const nodes = new Map<number, Node>();
-  for (const probe of records(engine)) {
-    const owner = (probe - memory.load32(layout.ABI_FPROBES)) / layout.FPROBE_SIZE + 1;
+  for (const probe of registered(engine)) {
     const first = memory.load32(probe + layout.FPROBE_NODES);
     for (let k = 0; k < memory.load32(probe + layout.FPROBE_NODE_COUNT); k++) {
       const node = first + k * layout.NODE_SIZE;
       const of = memory.load32(node + layout.NODE_OWNER);
-      must(of === 0 || of === owner, `owner ${of} of a node of probe ${owner}`);
+      must(of === 0 || of === probe, `owner ${of} of a node of probe ${probe}`);
       if (of === 0) continue;
       const isExit = memory.load32(probe + layout.FPROBE_EXIT) !== 0;
       nodes.set(node, {
@@ -152,9 +162,9 @@ export function checkFprobes(engine: Engine): number {
 }
 
 /// Regions of the heap that belong to probes: address and size.
-export function* regions({ memory }: Engine): Generator<[address: number, bytes: number]> {
-  const capacity = memory.load32(layout.ABI_FPROBE_CAPACITY);
-  if (capacity > 0) yield [memory.load32(layout.ABI_FPROBES), capacity * layout.FPROBE_SIZE];
+export function* regions(engine: Engine): Generator<[address: number, bytes: number]> {
+  const { memory } = engine;
+  for (const [chunk, count] of chunks(engine)) yield [chunk, count * layout.FPROBE_SIZE];
   const request = memory.load32(layout.ABI_FPROBE_REQUEST);
   const room = memory.load32(layout.ABI_FPROBE_REQUEST_ROOM);
   if (request !== 0) yield [request, layout.REQUEST_SITES + 4 * room];
@@ -166,9 +176,8 @@ export function* regions({ memory }: Engine): Generator<[address: number, bytes:
     for (; at !== 0; at = memory.load32(at + layout.LOCATION_NEXT)) yield [at, layout.LOCATION_SIZE];
   }
   const array = (region: number): [number, number] => [region, memory.load32(region + layout.NODES_BYTES)];
-  for (let slot = 0; slot < memory.load32(layout.ABI_FPROBE_COUNT); slot++) {
-    const nodes = memory.load32(memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE + layout.FPROBE_NODES);
-    if (nodes !== 0) yield array(nodes - layout.NODES_HEADER_SIZE);
+  for (const probe of registered(engine)) {
+    yield array(memory.load32(probe + layout.FPROBE_NODES) - layout.NODES_HEADER_SIZE);
   }
   let region = memory.load32(layout.ABI_FPROBE_RETIRED);
   for (; region !== 0; region = memory.load32(region + layout.NODES_NEXT)) yield array(region);

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
-import { checkFprobes, regions as fprobeRegions, records, request } from './fprobe.ts';
+import { checkFprobes, records, registered, regions as fprobeRegions, request } from './fprobe.ts';
 import { readRing } from './records.ts';
 
 const STEPS = 60_000;
@@ -250,10 +250,9 @@ async function run(seed: number): Promise<void> {
 
   /// Handle of a probe, registered most of the time.
   const probe = (): bigint => {
-    const found = random.pick([0, ...records(engine)]);
+    const found = random.pick([0, ...registered(engine)]);
     if (found === 0) return BigInt(random.below(4)) << 28n;
-    const slot = (found - memory.load32(layout.ABI_FPROBES)) / layout.FPROBE_SIZE;
-    return (BigInt(memory.load32(found + layout.FPROBE_GENERATION)) << 28n) | BigInt(slot + 1);
+    return memory.u64[(found + layout.FPROBE_HEADER) >>> layout.WORD_SHIFT] & (2n ** 60n - 1n);
   };
 
   /// Writes a request that makes sense, or nearly so. Returns how many sites are in it.
@@ -380,11 +379,7 @@ async function run(seed: number): Promise<void> {
       const counts = memory.counts(task);
       for (const key of ['unwound', 'overrun', 'stray'] as const) seen[key] += counts[key];
     }
-    for (let slot = 0; slot < memory.load32(layout.ABI_FPROBE_COUNT); slot++) {
-      const record = memory.load32(layout.ABI_FPROBES) + slot * layout.FPROBE_SIZE;
-      seen.probes += memory.load32(record + layout.FPROBE_GENERATION);
-    }
-    seen.ops += memory.load32(layout.ABI_OPS_SERIAL);
+    for (const probe of records(engine)) seen.probes += memory.load32(probe + layout.FPROBE_GENERATION);
     for (let i = 0; i < 16; i++)
       seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
   } catch (error) {
