@@ -182,7 +182,8 @@ export const TASK_STRAY = TASK_UNWOUND + 4; // u32 leaves whose frame was alread
 export const TASK_NEXT = TASK_STRAY + 4; // u32
 export const TASK_ID = TASK_NEXT + 4; // u32 pid, from 1
 export const TASK_PENDING = TASK_ID + 4; // u32 words of arguments or results that were sent ahead
-export const TASK_RETURNS = TASK_PENDING + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
+export const TASK_RESERVED = TASK_PENDING + 4; // u32
+export const TASK_RETURNS = TASK_RESERVED + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
 export const TASK_DIRECT_RETURNS = TASK_RETURNS + 8; // i64 2 × returns − events + depth, constant in direct mode
 export const TASK_SLEEP = TASK_DIRECT_RETURNS + 8; // u64 time that the task was not the current one
 export const TASK_STAMP = TASK_SLEEP + 8; // u64 when it stopped being it, 0 = it is, or nobody asked

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
-import { checkFprobes, records, registered, regions as fprobeRegions, request } from './fprobe.ts';
+import { checkFprobes, regions as fprobeRegions, records, registered, request } from './fprobe.ts';
 import { readRing } from './records.ts';
 
 const STEPS = 60_000;
@@ -280,7 +280,7 @@ async function run(seed: number): Promise<void> {
   const sensible = (): [name: string, ...values: (number | bigint)[]] => {
     const task = exports.task_current();
     const site = random.below(8);
-    switch (random.below(17)) {
+    switch (random.below(22)) {
       case 15:
         return ['fprobe_register', ask()];
       case 16:
@@ -379,6 +379,7 @@ async function run(seed: number): Promise<void> {
       const counts = memory.counts(task);
       for (const key of ['unwound', 'overrun', 'stray'] as const) seen[key] += counts[key];
     }
+    seen.ops += memory.load32(layout.ABI_OPS_SERIAL);
     for (const probe of records(engine)) seen.probes += memory.load32(probe + layout.FPROBE_GENERATION);
     for (let i = 0; i < 16; i++)
       seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
