@@ -163,8 +163,9 @@ export function encodeRows(rows: readonly RecordedRow[]): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-/// Writes a recording, whole or not at all. `payload`: ring pages, or `encodeRows`, in pieces.
-export function writeRecording(path: string, header: RecordingHeader, payload: readonly Uint8Array[]): void {
+/// Writes a recording, whole or not at all. `pieces`: ring pages, or `encodeRows`.
+export function writeRecording(path: string, header: RecordingHeader, pieces: readonly Uint8Array[]): void {
+  const payload = pieces.filter(({ length }) => length > 0); // of nothing, the checksum would begin anew
   const text = JSON.stringify(header);
   const json = Buffer.from(text.padEnd(text.length + (-Buffer.byteLength(text) & 7)));
   const start = Buffer.alloc(START);

@@ -9,6 +9,7 @@ import { onExit, onFatalSignal } from './hook/endings.ts';
 import { hookTerminate, Threads } from './hook/flush.ts';
 import { Modules } from './hook/modules.ts';
 import { Recorder } from './hook/recorder.ts';
+import { startWatcher } from './hook/watcher.ts';
 import { hookWebAssembly } from './hook/webassembly.ts';
 import { hookWorkers, takeInheritance } from './hook/workers.ts';
 import { REQUEST_VARIABLE, readRequest } from './session.ts';
@@ -23,7 +24,7 @@ function start(): Tracer | undefined {
   let threads: Threads | undefined;
   try {
     if (path) {
-      const name = isMainThread ? '' : `worker ${threadId}`;
+      const name = isMainThread ? '' : `worker${threadId}`;
       recorder = new Recorder(readRequest(path), threadId, name);
       threads = record(recorder, inheritance?.threads);
     }
@@ -57,10 +58,14 @@ function record(recorder: Recorder, shared: SharedArrayBuffer | undefined): Thre
     threads.written();
   });
   if (isMainThread) {
-    onFatalSignal(() => {
-      threads.askAll();
-      write('signal');
-    });
+    const prepare = onFatalSignal(
+      () => {
+        threads.askAll();
+        write('signal');
+      },
+      () => watcher.seen(),
+    );
+    const watcher = startWatcher(recorder.request.directory, prepare);
   }
   hookTerminate(threads);
   return threads;

@@ -84,6 +84,8 @@ describe('recordings', () => {
     const recording = readRecording(path);
     expect(recording.rows).toEqual(rows);
     expect(recording.verify).toBeUndefined();
+    writeRecording(path, { ...HEADER, tracer: 'profile' }, [encodeRows([])]);
+    expect(readRecording(path).rows).toEqual([]);
     expect(listRecordings(folder).map((file) => file.slice(folder.length + 1))).toEqual(['7-2.fprobe', '7-10.fprobe']);
   });
 

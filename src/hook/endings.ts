@@ -1,7 +1,7 @@
 // Every way in which a thread can end on its own terms: the `exit` event for most, and the signals that kill a process which does
 // not listen to them. Those have to be listened to; the program does not see that anybody does.
 
-const FATAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const FATAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
 /// Calls `write` when the thread ends. Registered for good.
 export function onExit(write: () => void): void {
@@ -17,27 +17,28 @@ export function onExit(write: () => void): void {
 }
 
 /// Calls `write` when one of the signals arrives that would end the process, and ends it by that signal. A program that listens
-/// itself decides itself. Returns what ends the process in the same way at once: false when the program listens.
-export function onFatalSignal(write: () => void): (signal: NodeJS.Signals) => boolean {
+/// itself decides itself. `seen` is called whenever one arrives. Returns what does the same for a signal that did not arrive, but for
+/// sending it again: true when it is now fatal.
+export function onFatalSignal(write: () => void, seen: () => void): (signal: NodeJS.Signals) => boolean {
   const ours = new Map<NodeJS.Signals, () => void>();
   const { listeners, rawListeners, listenerCount, eventNames } = process;
   const hidden = (event: unknown, list: readonly unknown[]): unknown[] => {
     const own = ours.get(event as NodeJS.Signals);
     return own ? list.filter((listener) => listener !== own) : [...list];
   };
-  const die = (signal: NodeJS.Signals): boolean => {
-    if (hidden(signal, rawListeners.call(process, signal)).length > 0) return false;
+  const prepare = (signal: NodeJS.Signals): boolean => {
+    const own = ours.get(signal);
+    if (!own || hidden(signal, rawListeners.call(process, signal)).length > 0) return false;
     write();
     // With its last listener gone the signal does again what it does by default.
-    const own = ours.get(signal);
     ours.delete(signal);
-    if (own) process.off(signal, own);
-    process.kill(process.pid, signal);
+    process.off(signal, own);
     return true;
   };
   const listen = (signal: NodeJS.Signals): void => {
     const own = () => {
-      die(signal);
+      seen();
+      if (prepare(signal)) process.kill(process.pid, signal);
     };
     ours.set(signal, own);
     process.on(signal, own);
@@ -66,7 +67,7 @@ export function onFatalSignal(write: () => void): (signal: NodeJS.Signals) => bo
         .filter((event) => !ours.has(event as NodeJS.Signals) || process.listenerCount(event as NodeJS.Signals) > 0),
     ),
   });
-  return die;
+  return prepare;
 }
 
 const value = (fn: (event?: unknown, ...rest: unknown[]) => unknown): PropertyDescriptor => ({

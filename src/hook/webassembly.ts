@@ -64,14 +64,14 @@ class Hooked {
     const { compileStreaming, instantiateStreaming } = native;
     if (compileStreaming) {
       this.#replace(WebAssembly, 'compileStreaming', compileStreaming, async ([promised, ...rest]) => {
-        const response = await promised;
-        return this.#compile(compileStreaming, await responseSource(response), [response, ...rest]);
+        const [source, response] = await responseSource(await promised);
+        return this.#compile(compileStreaming, source, [response, ...rest]);
       });
     }
     if (instantiateStreaming) {
       this.#replace(WebAssembly, 'instantiateStreaming', instantiateStreaming, async ([promised, ...rest]) => {
-        const response = await promised;
-        return this.#instantiateBytes(instantiateStreaming, await responseSource(response), [response, ...rest]);
+        const [source, response] = await responseSource(await promised);
+        return this.#instantiateBytes(instantiateStreaming, source, [response, ...rest]);
       });
     }
     this.#replace(native.Module, 'exports', native.exports, (args) => this.#exports(args));
@@ -254,7 +254,7 @@ class Hooked {
     const [module, wanted, ...rest] = args;
     const known = wanted === undefined ? undefined : this.#lookUp(module);
     if (!known) return native.customSections(...(args as [WebAssembly.Module, string]));
-    const name = String(wanted);
+    const name = `${wanted}`; // as the engine does it: not every value becomes a string
     const found = native.customSections(...([module, name, ...rest] as [WebAssembly.Module, string]));
     if (name === SECTION_NAME) return [];
     if (!known.original || isKept(name)) return found;
@@ -292,21 +292,19 @@ function isTaken(source: BufferSource): boolean {
   return true;
 }
 
-/// The body of a response that the engine would take, read; undefined for others.
-async function responseSource(response: unknown): Promise<Source | undefined> {
-  if (!(response instanceof Response) || !response.ok || response.bodyUsed) return undefined;
-  if (response.headers.get('content-type')?.split(';')[0].trim().toLowerCase() !== 'application/wasm') return undefined;
+/// The body of a response that the engine would take, read, and a response to pass on in its place; others as they are.
+async function responseSource(response: unknown): Promise<[source: Source | undefined, response: unknown]> {
+  if (!(response instanceof Response) || !response.ok || response.bodyUsed) return [undefined, response];
+  const type = response.headers.get('content-type')?.split(';')[0].trim().toLowerCase();
+  if (type !== 'application/wasm') return [undefined, response];
   const { headers, status, statusText, url } = response;
   const bytes = new Uint8Array(await response.arrayBuffer());
-  return {
-    bytes,
-    origin: url || undefined,
-    holding(body) {
-      const again = new Response(body, { headers, status, statusText });
-      Object.defineProperty(again, 'url', { value: url }); // the engine names the module by it
-      return again;
-    },
+  const holding = (body: Uint8Array<ArrayBuffer>): Response => {
+    const again = new Response(body, { headers, status, statusText });
+    Object.defineProperty(again, 'url', { value: url }); // the engine names the module by it
+    return again;
   };
+  return [{ bytes, origin: url || undefined, holding }, holding(bytes)];
 }
 
 /// Puts `value` in place of a property, which keeps its attributes.

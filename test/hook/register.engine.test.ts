@@ -166,12 +166,10 @@ describe('workers', () => {
     ['env: SHARE_ENV', '{ env: SHARE_ENV }'],
     ['both', "{ env: { A: '1' }, execArgv: ['--no-warnings'] }"],
   ])('with %s, and a module that was sent to it', async (name, options) => {
+    // The thread that watches for signals is the first of a session, so numbers differ.
     const file = `worker-${name.replace(/\W/g, '')}.cjs`;
     const { recordings } = await same(file, worker(options, SEND));
-    expect(recordings.map(({ tid, counts }) => [tid, counts.entries])).toEqual([
-      [0, 0],
-      [1, 2],
-    ]);
+    expect(recordings.map(({ counts }) => counts.entries)).toEqual([0, 2]);
     expect(recordings[1].symbols.map((symbol) => symbol.name)).toEqual(['f', 'f']);
   });
 

@@ -31,6 +31,8 @@ export interface RunOptions {
 /// A folder of programs that find the npm packages of this repository, and fprobe itself.
 export class Programs {
   readonly folder = mkdtempSync(join(tmpdir(), 'fprobe-hook-'));
+  /// Directory of the last session.
+  session = '';
   #sessions = 0;
 
   constructor() {
@@ -80,6 +82,7 @@ export class Programs {
   ): Promise<Outcome & { recordings: Recording[]; directory: string }> {
     const directory = join(this.folder, `session-${++this.#sessions}`);
     mkdirSync(directory);
+    this.session = directory;
     const env = sessionEnvironment(writeRequest(directory, wishes), pathToFileURL(REGISTER).href, options.env ?? {});
     const outcome = await this.run(file, { ...options, env });
     return { ...outcome, directory, recordings: listRecordings(directory).map(readRecording) };
