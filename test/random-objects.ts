@@ -92,7 +92,7 @@ export function randomObjects(rng: Random): string {
   const plain = subset().map((name) =>
     pick([
       `${method(name, true)}`,
-      `${name}: function (a, b) ${body(name, `${count}, kind(new.target)`, false)}`,
+      `${name}: function (a, b) ${body(name, `${count}, itself(new.target)`, false)}`,
       `${name}: function (a) { "use strict"; ${body(name, count, false).slice(1)}`,
       `${name}: ns.f`,
       `${name}: (a) => ${body(name, '0', false).replaceAll('this', 'undefined')}`,
@@ -105,19 +105,20 @@ export function randomObjects(rng: Random): string {
     const more = () => --budget > 0;
     const sym = Symbol('sym');
     const known = new Map();
+    const itself = (v) => (v === A ? 'A itself' : v === B ? 'B itself' : v === F ? 'F itself' : kind(v));
     const kind = (v) => known.get(v) ?? (typeof v === 'function' ? 'function ' + v.name : v instanceof Error ? v.name + v.message
       : typeof v === 'object' && v !== null ? Object.prototype.toString.call(v) + (Object.getPrototypeOf(v)?.constructor?.name ?? '')
       + Object.keys(v) : typeof v + String(v));
     class A {
-      constructor(a) ${body('', 'kind(new.target)', false)}
+      constructor(a) ${body('', 'itself(new.target)', false)}
       ${members()} ${statics()}
       static held = { n: 1 };
     }
     class B extends A {
-      ${rng.chance(50) ? `constructor(a, b) { super(b); ${body('', 'kind(new.target)', true).slice(1)}` : ''}
+      ${rng.chance(50) ? `constructor(a, b) { super(b); ${body('', 'itself(new.target)', true).slice(1)}` : ''}
       ${members()} ${rng.chance(50) ? statics() : ''}
     }
-    function F(a) { if (!new.target) return 'called'; ${body('', 'kind(new.target)', false).slice(1)}
+    function F(a) { if (!new.target) return 'called'; ${body('', 'itself(new.target)', false).slice(1)}
     F.prototype.m0 = function (a) ${body('', count, false)};
     const ns = {
       A, B, F,
