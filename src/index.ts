@@ -26,7 +26,7 @@ export type { FunctionStatistics, Profiler } from './profile.ts';
 export type { FtraceRegs, RegisterValue, Signature } from './regs.ts';
 export type { SourceLocation } from './symbols/locations.ts';
 export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';
-export type { AttachOptions, JsSite, JsTarget } from './target/js.ts';
+export type { AttachOptions, CallOptions, JsSite, JsTarget } from './target/js.ts';
 export type { WasmOptions } from './target/load.ts';
 export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
 export type { WasmTarget } from './target/wasm.ts';

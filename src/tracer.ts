@@ -36,7 +36,7 @@ import { Parents } from './parents.ts';
 import { Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
-import { type AttachOptions, JsFunctions, type JsTarget } from './target/js.ts';
+import { type AttachOptions, type CallOptions, JsFunctions, type JsTarget } from './target/js.ts';
 import {
   compileWasm,
   compileWasmSync,
@@ -81,6 +81,9 @@ export interface InstantiateResult {
 }
 
 const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'sourceMap', 'debugInfo', 'fallback'];
+const CALL_OPTIONS = ['settle', 'resume'];
+const MODULE_OPTIONS = ['name', 'filter', 'notrace', ...CALL_OPTIONS];
+const ATTACH_OPTIONS = [...MODULE_OPTIONS, 'prototypes'];
 
 function checkCreation(options: TracerOptions): void {
   checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
@@ -260,7 +263,7 @@ export class Tracer {
   /// as in `svc.load` and `svc.size.get`; `filter` and `notrace`, over these names or the part behind the target's, decide what is
   /// replaced. Throws TypeError for what is no object, for a Proxy and for the exports of a module.
   attachObject(object: object, options: AttachOptions = {}): JsTarget {
-    checkOptions('attachObject', options, ['name', 'filter', 'notrace', 'prototypes']);
+    checkOptions('attachObject', options, ATTACH_OPTIONS);
     const target = this.#functions.attach(++this.#targets, object, options);
     this.#owner.attach(target);
     return target;
@@ -269,7 +272,7 @@ export class Tracer {
   /// For the exports of a module (`import * as`), which cannot be replaced: a copy of them whose functions are traced. What is no
   /// function reads as the module has it at that time.
   attachModule<M extends object>(namespace: M, options: AttachOptions = {}): { exports: M; target: JsTarget } {
-    checkOptions('attachModule', options, ['name', 'filter', 'notrace']);
+    checkOptions('attachModule', options, MODULE_OPTIONS);
     const { exports, target } = this.#functions.attachModule(++this.#targets, namespace, options);
     this.#owner.attach(target);
     return { exports: exports as M, target };
@@ -277,8 +280,9 @@ export class Tracer {
 
   /// A function to call in place of `fn`, which makes those calls traceable; called again, the same one. `name` defaults to the
   /// function's. Its target is found in `targets`. Throws TypeError for what is no function.
-  wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string): F {
-    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name);
+  wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string, options: CallOptions = {}): F {
+    checkOptions('wrap', options, CALL_OPTIONS);
+    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name, options);
     if (target) {
       this.#targets++;
       this.#owner.attach(target);

@@ -7,6 +7,7 @@ import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../engine.ts';
 import { compileFilter, type FilterPair } from '../filter.ts';
 import { Gate, JsCalls, plainTraps, type Traps } from './js/calls.ts';
+import { resumersOf } from './js/generators.ts';
 import {
   findMembers,
   hasPrivateStatics,
@@ -18,19 +19,29 @@ import {
 } from './js/members.ts';
 import { copyNamespace } from './js/module.ts';
 import { JsRegs } from './js/regs.ts';
+import { isAsync, SettleTasks, settleTraps } from './js/settle.ts';
 import { acquireSource, type Callable, releaseSource, standsFor } from './js/source.ts';
 import type { NotraceFunction, Target, TargetSite } from './target.ts';
 
-const { defineProperty, getOwnPropertyDescriptor } = Reflect;
+const { defineProperty, deleteProperty, getOwnPropertyDescriptor } = Reflect;
 
 /// Number × TARGET_STRIDE is the address of a target's first function.
 const TARGET_STRIDE = 2 ** 32;
 
-export interface AttachOptions extends FilterPair {
+export interface AttachOptions extends FilterPair, CallOptions {
   /// Name of the target, and what the names of its functions begin with. Default: `jsN`, N being its number.
   readonly name?: string;
   /// Also what the object inherits and, if it is a class, what its instances do. Default: only its own properties.
   readonly prototypes?: boolean;
+}
+
+/// How calls are seen that are not over when they return.
+export interface CallOptions {
+  /// Calls of `async` functions (with `wrap`: of any function that returns a promise) return when their promise settles.
+  /// Default: at once.
+  readonly settle?: boolean;
+  /// Also the methods that resume a generator, as functions of their own: `svc.items.next`. Default: only the call that makes it.
+  readonly resume?: boolean;
 }
 
 export interface JsSite extends TargetSite {
@@ -38,15 +49,13 @@ export interface JsSite extends TargetSite {
   readonly aliases: readonly string[];
 }
 
-/// Kinds of users that read no words: the built-in ones, and handlers in JavaScript, which see the values themselves.
-const WORDLESS = new Set([layout.GOPS_STUB, layout.GOPS_GRAPH, layout.GOPS_PROFILE, layout.GOPS_HOST]);
-
 /// A property that was replaced.
 interface Replaced {
   readonly holder: object;
   readonly key: PropertyKey;
   readonly name: string;
-  readonly original: PropertyDescriptor;
+  /// Undefined: there was none.
+  readonly original: PropertyDescriptor | undefined;
   readonly ours: PropertyDescriptor;
 }
 
@@ -110,7 +119,7 @@ export class JsTarget implements Target {
       const index = left.length;
       if (!isSame(getOwnPropertyDescriptor(holder, key), ours)) {
         left.push({ index, name, reason: 'somebody else has changed the property' });
-      } else if (!defineProperty(holder, key, original)) {
+      } else if (!restore(holder, key, original)) {
         left.push({ index, name, reason: 'the object does not let its property be changed any more' });
       }
     }
@@ -119,14 +128,21 @@ export class JsTarget implements Target {
   }
 }
 
-/// The users, as bits, who want words.
+const restore = (holder: object, key: PropertyKey, original: PropertyDescriptor | undefined): boolean =>
+  original ? defineProperty(holder, key, original) : deleteProperty(holder, key);
+
+/// The users, as bits of SITE_USERS, whose handlers read words. Those in JavaScript see the values themselves.
 function wordReaders({ memory }: Engine): number {
-  let readers = 0;
+  let readers = memory.load32(layout.ABI_CALLING_MASK);
   for (let k = 0; k < layout.FGRAPH_ARRAY_SIZE; k++) {
     const kind = memory.load32(layout.ABI_GOPS + k * layout.GOPS_SIZE + layout.GOPS_KIND);
-    if (!WORDLESS.has(kind)) readers |= 1 << k;
+    if (kind === layout.GOPS_HOST) readers &= ~(1 << k);
   }
-  return readers;
+  const ops = memory.load32(layout.ABI_OPS);
+  for (let slot = memory.load32(layout.ABI_OPS_CAPACITY); slot-- > 0; ) {
+    if (memory.load32(ops + slot * layout.OPS_SIZE + layout.OPS_KIND) === layout.OPS_WASM) return readers;
+  }
+  return readers & ~layout.SITE_HAS_OPS;
 }
 
 function isSame(a: PropertyDescriptor | undefined, b: PropertyDescriptor): boolean {
@@ -145,11 +161,17 @@ function checkName(what: string, name: unknown): void {
   }
 }
 
+function checkBoolean(what: string, value: unknown): void {
+  if (typeof value !== 'boolean')
+    throw new TypeError(`${what} is ${String(value)} (${typeof value}), expected a boolean`);
+}
+
 /// The functions of one tracer that are traced.
 export class JsFunctions {
   readonly calls: JsCalls;
   readonly #engine: Engine;
   readonly #regs: JsRegs;
+  readonly #settling: SettleTasks;
   /// By function while it is traced, and by stand-in for ever.
   readonly #gates = new WeakMap<object, Gate>();
   readonly #numbers = new Set<number>();
@@ -158,6 +180,7 @@ export class JsFunctions {
     this.#engine = engine;
     this.calls = new JsCalls(engine, (ip) => this.#numbers.has(Math.floor(ip / TARGET_STRIDE)));
     this.#regs = new JsRegs(this.calls);
+    this.#settling = new SettleTasks(this.calls);
   }
 
   /// Replaces the functions in `object`'s properties. Runs no code of the program.
@@ -165,11 +188,9 @@ export class JsFunctions {
     const { name = `js${number}`, prototypes = false } = options;
     checkObject(object);
     checkName('name', options.name);
-    if (typeof prototypes !== 'boolean') {
-      throw new TypeError(`prototypes is ${String(prototypes)} (${typeof prototypes}), expected a boolean`);
-    }
+    checkBoolean('prototypes', prototypes);
     const matches = compileFilter(options);
-    const making = new Making(this.calls, this.#gates, plainTraps);
+    const making = this.#making(options);
     for (const property of findMembers(object, name, prototypes)) {
       making.replace(property, (member) => matches({ name: member.name, aliases: [member.ownName] }));
     }
@@ -186,7 +207,12 @@ export class JsFunctions {
   }
 
   /// The stand-in for `fn`, and its target if it has none yet.
-  wrap(number: number, fn: Callable, name?: string): { standIn: Callable; target: JsTarget | undefined } {
+  wrap(
+    number: number,
+    fn: Callable,
+    name: string | undefined,
+    options: CallOptions,
+  ): { standIn: Callable; target: JsTarget | undefined } {
     if (typeof fn !== 'function') {
       throw new TypeError(`wrap: ${String(fn)} (${typeof fn}) is no function; attachObject takes objects`);
     }
@@ -199,9 +225,16 @@ export class JsFunctions {
     }
     const own: unknown = isProxy(original) ? '' : getOwnPropertyDescriptor(original, 'name')?.value;
     const shown = name ?? (typeof own === 'string' && own !== '' ? own : `js${number}`);
-    const making = new Making(this.calls, this.#gates, plainTraps);
+    const making = this.#making(options);
     const { standIn } = making.add(original, shown);
     return { standIn, target: this.#finish(making, number, shown) };
+  }
+
+  #making({ settle = false, resume = false }: CallOptions): Making {
+    checkBoolean('settle', settle);
+    checkBoolean('resume', resume);
+    const settled = settle ? settleTraps(this.#settling) : plainTraps;
+    return new Making(this.calls, this.#gates, settled, resume);
   }
 
   #finish(making: Making, number: number, name: string): JsTarget {
@@ -210,15 +243,15 @@ export class JsFunctions {
     try {
       if (gates.length > 0) firstSite = this.#engine.addSites(gates.length);
     } catch (error) {
-      for (const { holder, key, original } of replaced) defineProperty(holder, key, original);
+      for (const { holder, key, original } of replaced) restore(holder, key, original);
       throw error;
     }
     const sites = gates.map((gate, k): JsSite => {
-      const { index, aliases } = names[k];
+      const { index, aliases, isResumer } = names[k];
       const ip = number * TARGET_STRIDE + index;
       gate.site = firstSite + k;
       this.#engine.memory.setSiteIp(gate.site, ip);
-      this.#gates.set(gate.fn, gate);
+      if (!isResumer) this.#gates.set(gate.fn, gate);
       this.#gates.set(gate.standIn, gate);
       standsFor(gate.standIn, gate.fn);
       return { id: gate.site, ip, index, name: gate.name, aliases };
@@ -251,24 +284,27 @@ function checkObject(object: unknown): void {
 class Making {
   readonly gates: Gate[] = [];
   /// Of each gate.
-  readonly names: { readonly index: number; readonly aliases: string[] }[] = [];
+  readonly names: { readonly index: number; readonly aliases: string[]; readonly isResumer: boolean }[] = [];
   readonly replaced: Replaced[] = [];
   readonly notrace: NotraceFunction[] = [];
   readonly #calls: JsCalls;
   readonly #known: WeakMap<object, Gate>;
-  readonly #traps: Traps;
+  /// For functions that return a promise.
+  readonly #settled: Traps;
+  readonly #resume: boolean;
   readonly #made = new Map<Callable, number>();
   #members = 0;
 
-  constructor(calls: JsCalls, known: WeakMap<object, Gate>, traps: Traps) {
+  constructor(calls: JsCalls, known: WeakMap<object, Gate>, settled: Traps, resume: boolean) {
     this.#calls = calls;
     this.#known = known;
-    this.#traps = traps;
+    this.#settled = settled;
+    this.#resume = resume;
   }
 
   /// Makes the gate of a function that has none.
   add(fn: Callable, name: string): Gate {
-    const gate = new Gate(this.#calls, fn, name, this.#traps);
+    const gate = new Gate(this.#calls, fn, name, this.#settled);
     this.#keep(gate, this.#members++);
     return gate;
   }
@@ -316,7 +352,7 @@ class Making {
       refuse(PRIVATE_STATICS);
       return undefined;
     }
-    return new Gate(this.#calls, original, name, this.#traps);
+    return new Gate(this.#calls, original, name, isAsync(original) ? this.#settled : plainTraps);
   }
 
   #keep(gate: Gate, index: number, name = gate.name): void {
@@ -326,7 +362,25 @@ class Making {
     } else if (this.#known.get(gate.fn) !== gate) {
       this.#made.set(gate.fn, this.gates.length);
       this.gates.push(gate);
-      this.names.push({ index, aliases: [] });
+      this.names.push({ index, aliases: [], isResumer: false });
+      if (this.#resume) this.#addResumers(gate);
+    }
+  }
+
+  /// All generators share the same three methods; each generator function gets stand-ins of its own for them.
+  #addResumers({ fn, name: of }: Gate): void {
+    for (const { holder, key, fn: resumer, isAsync: isSettled } of resumersOf(fn)) {
+      const name = `${of}.${key}`;
+      const gate = new Gate(this.#calls, resumer, name, isSettled ? this.#settled : plainTraps);
+      const ours = { value: gate.standIn, writable: true, enumerable: false, configurable: true };
+      const index = this.#members++;
+      if (!defineProperty(holder, key, ours)) {
+        this.notrace.push({ index, name, reason: 'the object does not let its property be changed' });
+        continue;
+      }
+      this.replaced.push({ holder, key, name, original: undefined, ours });
+      this.gates.push(gate);
+      this.names.push({ index, aliases: [], isResumer: true });
     }
   }
 }
