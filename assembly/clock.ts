@@ -21,6 +21,11 @@ export function clock_mono(): u64 {
   return <u64>now;
 }
 
+/// The time now in units of the selected clock. May run what the host's clock runs.
+export function clock_read(): u64 {
+  return clock_is_mono() ? clock_mono() : counter();
+}
+
 export function counter(): u64 {
   return load<u64>(0, ABI_COUNTER);
 }

@@ -1,18 +1,18 @@
 // What an embedder calls between runs, or from a handler: everything here brings memory up to date first and checks
 // what it is given.
 
-import { clock_mono, counter } from './clock';
+import { clock_read } from './clock';
 import { fgraph_restore } from './fgraph';
 import { gops_leave_task, gops_registered, gops_start } from './gops';
 import {
   ABI_CLOCK, ABI_DEAD, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_TASKS, ABI_VERSION, ABI_VERSION_VALUE, CLOCK_MONO,
-  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT, TASK_RECURSION, TASK_TOP, WORD_SIZE,
+  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT, TASK_RECURSION, TASK_TOP, WORD_SIZE,
 } from './layout';
 import { recursion_current } from './recursion';
 import { region_start } from './region';
 import { ring_clear_all } from './ring-buffer';
-import { data_find, data_reserve, data_size, frame_below, task_variable_address } from './shadow-stack';
-import { current, sync, task_exists, task_release, task_start } from './task';
+import { data_find, data_reserve, data_size, frame_below, frame_exists, task_variable_address } from './shadow-stack';
+import { current, sync, task_account, task_exists, task_release, task_start } from './task';
 
 /// Runs once, when the module is instantiated.
 export function start(): void {
@@ -56,6 +56,16 @@ export function task_frame(task: u32, k: u32): u32 {
   if (!task_exists(task)) return 0;
   let base = load<u32>(task, TASK_BASE);
   while (base && k--) base = frame_below(task, base);
+  return base;
+}
+
+/// The frame that holds the real return address of the slot `retp` where an unwinder found `hook`, the address of the exit
+/// trampoline (spec/fgraph.md §5): the newest one of that slot that does not return to the hook itself, as tail calls do.
+/// Looks below the frame `cursor`, 0 = from the newest on. 0: none.
+export function frame_real(task: u32, cursor: u32, retp: u64, hook: u64): u32 {
+  if (!task_exists(task) || (cursor && !frame_exists(task, cursor))) return 0;
+  let base = cursor ? frame_below(task, cursor) : load<u32>(task, TASK_BASE);
+  while (base && (load<u64>(base, FRAME_RETP) != retp || load<u64>(base, FRAME_RET) == hook)) base = frame_below(task, base);
   return base;
 }
 
@@ -122,6 +132,7 @@ export function clock_set(clock: u32): i32 {
   }
   sync();
   ring_clear_all();
+  task_account(0);
   store<u32>(0, clock, ABI_CLOCK);
   return 0;
 }
@@ -129,7 +140,7 @@ export function clock_set(clock: u32): i32 {
 /// The time now, in units of the selected clock: the number of the last event, or nanoseconds.
 export function clock_now(): f64 {
   sync();
-  return <f64>(load<u32>(0, ABI_CLOCK) == CLOCK_MONO ? clock_mono() : counter());
+  return <f64>clock_read();
 }
 
 /// Kill switch (spec/fgraph.md §8), for good: every push is refused from now on; frames in flight end as usual.

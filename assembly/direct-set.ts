@@ -14,7 +14,7 @@ import { direct_allowed, direct_count, direct_fits, ONE_EVENT } from './direct';
 import { gops_address, gops_kind, graph_ring } from './gops';
 import {
   ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA,
-  FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY,
+  FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_OPTIONS, GOPS_PROFILE, GOPS_STATS, RECORD_ENTRY,
   RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_EXTRA, RING_OLD,
   RING_PAGE_SIZE, RING_WRITE, SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_SIZE, STEP_STATS, TASK_BASE, TASK_DEPTH,
   TASK_LIMIT, TASK_SET, TASK_SET_COUNT, TASK_SET_END, TASK_SET_FRAME, TASK_SET_OLD, TASK_SET_SEEN,
@@ -148,7 +148,7 @@ export function set_arm(task: u32, bitmap: u32): void {
       const left: u32 = (0 - load<u32>(at, RING_WRITE) & (RING_PAGE_SIZE - 1)) >> RECORD_SHIFT;
       if (left < room) room = left;
       if (load<u32>(at, RING_OLD) > old) old = load<u32>(at, RING_OLD);
-    } else if (kind != GOPS_PROFILE) {
+    } else if (kind != GOPS_PROFILE || load<u32>(gops_address(index), GOPS_OPTIONS)) {
       return;
     }
     words += size + 1;

@@ -12,14 +12,14 @@ import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY,
   ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY, GOPS_FPROBE,
   GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_OPTIONS, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT,
-  GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING, RING_TASK, STAT_SHIFT, TASK_BASE,
+  GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING, GRAPH_SKIP_SLEEP, RING_TASK, STAT_SHIFT, TASK_BASE,
   TASK_NEXT, TASK_TOP,
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
 import { frame_below, frame_forget, task_variable_address } from './shadow-stack';
 import { sites_forget } from './site';
-import { current, sync, task_exists } from './task';
+import { current, sync, task_account, task_exists } from './task';
 
 const INDEX_NONE = -1;
 
@@ -142,6 +142,7 @@ export function gops_remove(index: u32): void {
   store<u32>(gops, 0, GOPS_STATS_ROWS);
   store<u32>(gops, 0, GOPS_ENTRY);
   store<u32>(gops, 0, GOPS_RETURN);
+  if (load<u32>(gops, GOPS_OPTIONS) & GRAPH_SKIP_SLEEP) task_account(-1);
   store<u32>(gops, 0, GOPS_OPTIONS);
   store<u64>(gops, 0, GOPS_THRESHOLD);
   releaseIndex(index);

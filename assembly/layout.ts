@@ -44,6 +44,7 @@ export const ABI_OPS_CALLING = ABI_OPS_EPOCH + 4; // u32 ops whose handlers run 
 export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites with SITE_GRAPH_FUNCTION start a graph
 export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
+export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
 
@@ -71,7 +72,7 @@ export const GOPS_RETURN = GOPS_ENTRY + 4; // u32 the same for the return handle
 export const GOPS_STATS = GOPS_RETURN + 4; // u32 statistics table, for GOPS_PROFILE; moves when the site table grows
 export const GOPS_STATS_ROWS = GOPS_STATS + 4; // u32 rows of that table
 export const GOPS_GENERATION = GOPS_STATS_ROWS + 4; // u32 counts the owners that this index has had
-export const GOPS_OPTIONS = GOPS_GENERATION + 4; // u32 GRAPH_* of a graph user
+export const GOPS_OPTIONS = GOPS_GENERATION + 4; // u32 GRAPH_* of a graph or profile user
 export const GOPS_THRESHOLD = GOPS_OPTIONS + 8; // u64 tracing_thresh of a graph user, 0 = none
 export const GOPS_END = GOPS_THRESHOLD + 8; // the rest of the record is reserved
 export const GOPS_SHIFT = 6;
@@ -186,7 +187,7 @@ export const TASK_RESERVED = TASK_PENDING + 4; // u32
 export const TASK_RETURNS = TASK_RESERVED + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
 export const TASK_DIRECT_RETURNS = TASK_RETURNS + 8; // i64 2 × returns − events + depth, constant in direct mode
 export const TASK_SLEEP = TASK_DIRECT_RETURNS + 8; // u64 time that the task was not the current one
-export const TASK_STAMP = TASK_SLEEP + 8; // u64 when it stopped being it, 0 = it is, or nobody asked
+export const TASK_STAMP = TASK_SLEEP + 8; // u64 when it stopped being it, 0 = it is, or nobody asked then
 export const TASK_LOCKS = TASK_STAMP + 8; // lock[10]: who holds each bit of the groups callback and list
 export const TASK_LOCK_COUNT = 10;
 
@@ -257,6 +258,7 @@ export const CONTEXT_TRANSITION = 4;
 export const SHADOW_STACK_WORDS = 512; // the kernel's page; a task may ask for more
 export const SHADOW_STACK_WORDS_MIN = 64;
 export const SHADOW_STACK_WORDS_MAX = 1 << 24;
+export const SHADOW_STACK_NONE = -1; // in place of a size: a task without a stack, on which nothing is hooked
 
 export const FRAME_RET = 0;
 export const FRAME_FUNC = FRAME_RET + WORD_SIZE;

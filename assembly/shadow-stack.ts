@@ -53,12 +53,14 @@ export function makeData(index: u32, words: u32, distance: u32): u32 {
 
 // ---- frames
 
-/// Pushes a frame for an activation of `site`. Returns its base, or 0: engine dead, or no room (counted as overrun).
+/// Pushes a frame for an activation of `site`. Returns its base, or 0: engine dead, no stack, or no room (counted as
+/// overrun).
 export function frame_push(task: u32, site: u32, ret: u64, func: u64, retp: u64): u32 {
   const base = load<u32>(task, TASK_TOP);
   if (load<u32>(0, ABI_DEAD)) return 0;
-  if (base + FRAME_DATA >= load<u32>(task, TASK_LIMIT)) {
-    store<u32>(task, load<u32>(task, TASK_OVERRUN) + 1, TASK_OVERRUN);
+  const limit = load<u32>(task, TASK_LIMIT);
+  if (base + FRAME_DATA >= limit) {
+    if (limit != load<u32>(task, TASK_STACK)) store<u32>(task, load<u32>(task, TASK_OVERRUN) + 1, TASK_OVERRUN);
     return 0;
   }
   store<u64>(base, ret, FRAME_RET);

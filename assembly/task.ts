@@ -4,11 +4,13 @@
 // Invariant: only the current task is ever in direct mode (direct.ts), since direct mode keeps the common event
 // counter.
 
+import { clock_read } from './clock';
 import { direct_sync } from './direct';
 import {
-  ABI_SERIAL, ABI_TASKS, CONTEXT_NORMAL, EINVAL, SHADOW_STACK_SLACK, SHADOW_STACK_WORDS, SHADOW_STACK_WORDS_MAX,
-  SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_DIRECT, TASK_ID, TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_PROBE,
-  TASK_SET, TASK_SIZE, TASK_STACK, TASK_TOP, TASK_WORDS, WORD_SHIFT,
+  ABI_SERIAL, ABI_SLEEP_USERS, ABI_TASKS, CONTEXT_NORMAL, EINVAL, SHADOW_STACK_NONE, SHADOW_STACK_SLACK,
+  SHADOW_STACK_WORDS, SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_DIRECT, TASK_ID,
+  TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_PROBE, TASK_SET, TASK_SIZE, TASK_SLEEP, TASK_STACK, TASK_STAMP, TASK_TOP,
+  TASK_WORDS, WORD_SHIFT,
 } from './layout';
 import { region_alloc, region_free } from './region';
 
@@ -26,11 +28,13 @@ export function task_exists(task: u32): bool {
   return at != 0;
 }
 
-/// A task with a shadow stack of `words` words of 8 bytes, 64 to 2^24; 0 = 512. Returns its address, or 0: bad size, or
-/// no memory.
+/// A task with a shadow stack of `words` words of 8 bytes, 64 to 2^24; 0 = 512; SHADOW_STACK_NONE: without one. Task
+/// variables are 0, and nothing is shared with any other task (spec/fgraph.md §7). Returns its address, or 0: bad size,
+/// or no memory.
 export function task_create(words: u32): u32 {
   if (!words) words = SHADOW_STACK_WORDS;
-  if (words < <u32>SHADOW_STACK_WORDS_MIN || words > <u32>SHADOW_STACK_WORDS_MAX) return 0;
+  if (words == <u32>SHADOW_STACK_NONE) words = SHADOW_STACK_SLACK; // no room for a frame, but for the task variables
+  else if (words < <u32>SHADOW_STACK_WORDS_MIN || words > <u32>SHADOW_STACK_WORDS_MAX) return 0;
   const task = region_alloc(TASK_SIZE);
   if (!task) return 0;
   const stack = region_alloc(words << WORD_SHIFT);
@@ -68,11 +72,38 @@ export function task_current(): u32 {
 
 /// Makes `task` the current one. Returns the one before, or 0 when `task` is none.
 export function task_switch(task: u32): u32 {
-  if (!task_exists(task)) return 0;
   sync();
+  const accounts = load<u32>(0, ABI_SLEEP_USERS);
+  const now = accounts ? clock_read() : 0; // first: it may run anything
+  if (!task_exists(task)) return 0;
   const previous = current;
   current = task;
+  if (accounts && task != previous) {
+    store<u64>(previous, now, TASK_STAMP);
+    const stamp = load<u64>(task, TASK_STAMP);
+    if (stamp) store<u64>(task, load<u64>(task, TASK_SLEEP) + now - stamp, TASK_SLEEP);
+    store<u64>(task, 0, TASK_STAMP);
+  }
   return previous;
+}
+
+/// One more, or one less, who takes time asleep out of durations (spec/fgraph.md §10). 0: another clock.
+export function task_account(change: i32): void {
+  const count = load<u32>(0, ABI_SLEEP_USERS) + change;
+  store<u32>(0, count, ABI_SLEEP_USERS);
+  if (count && change) return;
+  // A task that is resumed while nobody asks keeps its stamp, which would count the time it ran as sleep later.
+  for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) store<u64>(task, 0, TASK_STAMP);
+}
+
+/// Says in which context the current task runs from now on, CONTEXT_NORMAL to CONTEXT_NMI (spec/fgraph.md §9). Returns
+/// the one before, for the end of the interrupt, or -EINVAL.
+export function task_context(context: u32): i32 {
+  if (context > <u32>CONTEXT_NORMAL) return -EINVAL;
+  sync();
+  const before = load<i32>(current, TASK_CONTEXT);
+  store<u32>(current, context, TASK_CONTEXT);
+  return before;
 }
 
 /// Raises (`on`) or lowers the pause counter of `task` (spec/fgraph.md §8): entries are refused while it is not 0,

@@ -24,10 +24,12 @@ export interface EngineExports extends WebAssembly.Exports {
   task_create(words: number): number;
   task_current(): number;
   task_switch(task: number): number;
+  task_context(context: number): number;
   task_pause(task: number, on: number): number;
   task_reset(task: number): number;
   task_free(task: number): number;
   task_frame(task: number, k: number): number;
+  frame_real(task: number, cursor: number, retp: bigint, hook: bigint): number;
 
   site_add(count: number): number;
   site_set_ip(site: number, low: number, high: number): number;

@@ -6,7 +6,7 @@ import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import { badRange, shown } from './errors.ts';
 import type { FilterPair } from './filter.ts';
-import { checkOptions } from './options.ts';
+import { checkBoolean, checkOptions } from './options.ts';
 import { TaskBuffers } from './task-buffers.ts';
 import type { Task } from './tasks.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
@@ -48,6 +48,8 @@ export class GraphTracer extends Watcher {
     if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
+    checkBoolean('irqs', irqs);
+    checkBoolean('sleepTime', sleepTime);
     this.#host = host;
     this.#symbols = symbols;
     this.#buffers = new TaskBuffers(host, options, () => this.#index);

@@ -22,7 +22,7 @@ export type { CallHandler, FtraceOps, FtraceOptions, WasmFtraceOptions } from '.
 export type { FunctionOptions, FunctionTracer } from './function.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';
 export type { TaskCounts } from './memory.ts';
-export type { FunctionStatistics, Profiler } from './profile.ts';
+export type { FunctionStatistics, ProfileOptions, Profiler } from './profile.ts';
 export type { FtraceRegs, RegisterValue, Signature } from './regs.ts';
 export type { SourceLocation } from './symbols/locations.ts';
 export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';

@@ -4,7 +4,7 @@ import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
-import { checkOptions } from './options.ts';
+import { checkBoolean, checkOptions } from './options.ts';
 import { type ProfileRow, profileText } from './trace/profile-text.ts';
 import { type Users, Watcher } from './users.ts';
 
@@ -22,21 +22,35 @@ export interface FunctionStatistics {
   readonly max: number;
 }
 
+export interface ProfileOptions extends FilterPair {
+  /// `graph-time`: false makes `text` show the time that functions took themselves, without the profiled calls below them. Default
+  /// true.
+  readonly graphTime?: boolean;
+  /// `sleep-time`: false does not count time during which the task was not the current one. Default true.
+  readonly sleepTime?: boolean;
+}
+
 export class Profiler extends Watcher {
   readonly #engine: Engine;
   readonly #users: Users;
   readonly #symbols: Symbols;
   readonly #index: number;
+  readonly #graphTime: boolean;
   #last: FunctionStatistics[] | undefined;
 
   /// Use `Tracer.startProfile`.
-  constructor(engine: Engine, users: Users, symbols: Symbols, options: FilterPair) {
-    checkOptions('startProfile', options, ['filter', 'notrace']);
+  constructor(engine: Engine, users: Users, symbols: Symbols, options: ProfileOptions) {
+    checkOptions('startProfile', options, ['filter', 'notrace', 'graphTime', 'sleepTime']);
     super(users, options);
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
+    const { graphTime = true, sleepTime = true } = options;
+    checkBoolean('graphTime', graphTime);
+    checkBoolean('sleepTime', sleepTime);
+    this.#graphTime = graphTime;
     this.#index = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
+    engine.exports.graph_options(this.#index, sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP, 0);
     this.beginWatching();
   }
 
@@ -60,7 +74,8 @@ export class Profiler extends Watcher {
 
   /// The table as the kernel's `trace_stat/function0` prints it, sorted by time.
   text(): string {
-    return profileText(this.rows().map(({ name, count, total }): ProfileRow => ({ name, hits: count, time: total })));
+    const time = this.#graphTime ? 'total' : 'self';
+    return profileText(this.rows().map((row): ProfileRow => ({ name: row.name, hits: row.count, time: row[time] })));
   }
 
   /// Zeroes all counts.

@@ -33,7 +33,7 @@ import type { TaskCounts } from './memory.ts';
 import { native } from './native.ts';
 import { checkOptions } from './options.ts';
 import { Parents } from './parents.ts';
-import { Profiler } from './profile.ts';
+import { type ProfileOptions, Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
 import { type AttachOptions, type CallOptions, JsFunctions, type JsTarget } from './target/js.ts';
@@ -391,7 +391,7 @@ export class Tracer {
   }
 
   /// Starts the function profiler on the functions of the filter, now and in targets to come.
-  startProfile(options: FilterPair = {}): Profiler {
+  startProfile(options: ProfileOptions = {}): Profiler {
     return new Profiler(this.#engine, this.#users, this.#symbols, options);
   }
 }

@@ -146,3 +146,19 @@ test('tracing_thresh: only returns, of what took that long', async () => {
   expect(graphLines(graph.read())).toEqual(['  } /* mid */', '} /* main */']);
   expect(() => tracer.startGraph({ threshold: -1 })).toThrow(RangeError);
 });
+
+test('graph-time and sleep-time of profiles and graphs', async () => {
+  const { tracer, f, setBack } = await start();
+  const profiles = [{}, { graphTime: false }, { sleepTime: false }].map((options) => tracer.startProfile(options));
+  const graph = tracer.startGraph({ sleepTime: false, filter: 'mid' });
+  const other = tracer.createTask();
+  setBack(() => other.run(() => f.leaf()));
+  f.main();
+  const times = profiles.map((profile) => /mid +1 +([0-9.]+)/.exec(profile.text())?.[1]);
+  // While mid runs, leaf is called twice, an entry and a return each, once by another task.
+  expect(times).toEqual(['0.005', '0.004', '0.003']);
+  expect(graphLines(graph.read())).toEqual(['  mid();']);
+  expect(graph.read()).toContain('0.003 us');
+  expect(() => tracer.startProfile({ graphTime: 1 } as never)).toThrow(TypeError);
+  expect(() => tracer.startGraph({ sleepTime: 0 } as never)).toThrow(TypeError);
+});

@@ -13,7 +13,9 @@
 // functions.
 
 import { gops_address } from '../gops';
-import { GOPS_STATS, STAT_COUNT, STAT_MAX, STAT_SELF, STAT_SHIFT, STAT_TOTAL, WORD_SIZE } from '../layout';
+import {
+  GOPS_OPTIONS, GOPS_STATS, STAT_COUNT, STAT_MAX, STAT_SELF, STAT_SHIFT, STAT_TOTAL, TASK_SLEEP, WORD_SIZE,
+} from '../layout';
 import { data_newest, data_reserve, task_variable_address } from '../shadow-stack';
 
 const DATA_CALL = 0;
@@ -24,15 +26,21 @@ export const PROFILE_WORDS = 3;
 export function profile_entry(task: u32, index: u32, time: u64): bool {
   const data = data_reserve(task, index, PROFILE_WORDS);
   if (!data) return false;
-  profile_begin(data, task_variable_address(task, index), time);
+  profile_begin(data, task_variable_address(task, index), time - asleep(task, index));
   return true;
+}
+
+/// How long `task` has slept so far, if that is not to count: such a user's time stands still meanwhile.
+function asleep(task: u32, index: u32): u64 {
+  return load<u32>(gops_address(index), GOPS_OPTIONS) ? load<u64>(task, TASK_SLEEP) : 0;
 }
 
 /// The activation ends, by a return or otherwise.
 export function profile_exit(task: u32, index: u32, site: u32, time: u64): void {
   const data = data_newest(task, index);
   if (!data) return;
-  profile_end(data, task_variable_address(task, index), time, load<u32>(gops_address(index), GOPS_STATS), site);
+  const stats = load<u32>(gops_address(index), GOPS_STATS);
+  profile_end(data, task_variable_address(task, index), time - asleep(task, index), stats, site);
 }
 
 /// Puts new data in front of the list at `variable`.

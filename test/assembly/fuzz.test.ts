@@ -198,6 +198,7 @@ const SKIPPED = new Set(['memory', 'table', 'heap_base', 'kill']);
 const isLong = (name: string, position: number) =>
   (name.startsWith('enter_') && position > 0) ||
   ((name === 'leave_value' || name === 'word') && position === 1) ||
+  (name === 'frame_real' && position > 1) ||
   (/^fprobe_(unregister|enable|record|clear)$/.test(name) && position === 0);
 
 async function run(seed: number): Promise<void> {
