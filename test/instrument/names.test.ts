@@ -93,6 +93,18 @@ describe('what is malformed is dropped, what stands before it stays', () => {
     expect(nested(names.locals)).toEqual({ 0: { 0: 'x' }, 1: { 0: 'y' } });
   });
 
+  test('each is a warning, once its subsection is asked for; what is well formed is none', () => {
+    const whole = new Names(everything);
+    void [whole.module, whole.functions, whole.locals, whole.fields, whole.tags];
+    expect(whole.warnings).toEqual([]);
+    const names = new Names(section(sub(1, [9, 0, 1, 97]), sub(2, [1, 0, 5]), sub(7, []), [11, 0x80]));
+    expect(names.warnings).toEqual(['name section: subsection 11 has no size, it and what follows is ignored']);
+    void [names.functions, names.locals, names.globals, names.functions];
+    expect(names.warnings.slice(1)).toEqual(
+      [1, 2, 7].map((id) => `name section: subsection ${id} is cut off or malformed, the rest of it is ignored`),
+    );
+  });
+
   test('random damage never throws', () => {
     const { random, seed } = seeded();
     for (let round = 0; round < 5000; round++) {
