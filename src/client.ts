@@ -2,6 +2,7 @@
 
 import type { Engine } from './engine.ts';
 import type { Handlers } from './handlers.ts';
+import type { LatencyTracer } from './latency.ts';
 import type { Parents } from './parents.ts';
 import type { Running } from './running.ts';
 import type { Sites } from './sites.ts';
@@ -18,4 +19,6 @@ export interface ClientHost {
   readonly parents: Parents;
   readonly running: Running;
   readonly wasmTable: WasmTable;
+  /// The latency tracer that runs: there is one at a time.
+  readonly latency: { current: LatencyTracer | undefined };
 }

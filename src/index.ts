@@ -21,6 +21,8 @@ export type { FprobeWhere } from './fprobe/where.ts';
 export type { CallHandler, FtraceOps, FtraceOptions, WasmFtraceOptions } from './ftrace.ts';
 export type { FunctionOptions, FunctionTracer } from './function.ts';
 export type { GraphOptions, GraphTracer } from './graph.ts';
+export type { Context } from './interrupts.ts';
+export type { LatencyName, LatencyOptions, LatencyTracer } from './latency.ts';
 export type { TaskCounts } from './memory.ts';
 export type { FunctionStatistics, ProfileOptions, Profiler } from './profile.ts';
 export type { FtraceRegs, RegisterValue, Signature } from './regs.ts';

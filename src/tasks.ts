@@ -7,6 +7,7 @@
 import * as layout from '../assembly/layout.ts';
 import { type Engine, EngineError } from './engine.ts';
 import { badRange, badType, shown } from './errors.ts';
+import { Interrupts } from './interrupts.ts';
 import type { TaskCounts } from './memory.ts';
 import { checkOptions, checkString } from './options.ts';
 
@@ -108,6 +109,13 @@ export class Task {
     this.#tasks.pause(this, false);
   }
 
+  /// Says that the task is ready to run: the `wakeup` tracer measures how long it waits. Throws EINVAL for the current task.
+  wake(): void {
+    this.#tasks.check(this);
+    if (this.isCurrent) throw new EngineError('EINVAL', `${shownTask(this)} is awake: it runs`);
+    this.#tasks.interrupts.woken(this);
+  }
+
   /// A new task with an empty stack of the same size, and the same name unless there is another one.
   fork(options: Omit<TaskOptions, 'stackWords'> = {}): Task {
     checkOptions('fork', options, ['comm', 'name', 'pid']);
@@ -127,6 +135,7 @@ const shownTask = ({ comm, pid }: Task): string => `task ${comm}-${pid}`;
 
 export class Tasks {
   readonly main: Task;
+  readonly interrupts: Interrupts;
   readonly #engine: Engine;
   readonly #byPid = new Map<number, Task>();
   /// Of those that have exited too: recordings name them.
@@ -138,6 +147,7 @@ export class Tasks {
   /// Makes the tracer's own task, with pid 1, and the current one.
   constructor(engine: Engine, stackWords: number) {
     this.#engine = engine;
+    this.interrupts = new Interrupts(engine);
     const before = engine.exports.task_current();
     this.main = this.#make('main', 1, stackWords);
     this.#current = this.main;
@@ -244,6 +254,7 @@ export class Tasks {
     if (task !== before) {
       this.#engine.exports.task_switch(task.address);
       this.#current = task;
+      this.interrupts.switched(before, task);
     }
     return before;
   }

@@ -29,6 +29,8 @@ import { type FunctionOptions, FunctionTracer } from './function.ts';
 import { type GraphOptions, GraphTracer, type Symbols } from './graph.ts';
 import { GraphRules } from './graph-rules.ts';
 import { Handlers } from './handlers.ts';
+import type { Context } from './interrupts.ts';
+import { type LatencyName, type LatencyOptions, LatencyTracer } from './latency.ts';
 import type { TaskCounts } from './memory.ts';
 import { native } from './native.ts';
 import { checkOptions } from './options.ts';
@@ -132,6 +134,7 @@ export class Tracer {
       parents: new Parents(engine, this.#users),
       running: new Running(engine, this.#sites),
       wasmTable: new WasmTable(engine),
+      latency: { current: undefined },
     };
     this.#owner = {
       engine,
@@ -197,6 +200,22 @@ export class Tracer {
   /// Makes `task` the current one. Returns the one before. Throws ESRCH for a task that has exited, EINVAL for another tracer's.
   switchTo(task: Task): Task {
     return this.#host.tasks.switchTo(task);
+  }
+
+  /// Calls `run` as an interrupt of what runs: `softirq`, `irq` (with interrupts off) or `nmi`. For who emulates something that has
+  /// interrupts. Throws RangeError for another context, EINVAL for one that cannot interrupt the one that is at work.
+  interrupt<Result>(context: Context, run: () => Result): Result {
+    return this.#host.tasks.interrupts.interrupt(context, run);
+  }
+
+  /// Calls `run` with interrupts off.
+  withoutIrqs<Result>(run: () => Result): Result {
+    return this.#host.tasks.interrupts.withoutIrqs(run);
+  }
+
+  /// Calls `run` with preemption off.
+  withoutPreemption<Result>(run: () => Result): Result {
+    return this.#host.tasks.interrupts.withoutPreemption(run);
   }
 
   /// What happened on the current task so far.
@@ -388,6 +407,13 @@ export class Tracer {
   }
   set maxGraphDepth(depth: number) {
     this.#rules.maxDepth = depth;
+  }
+
+  /// Starts a latency tracer (spec/fgraph.md §13): `irqsoff`, `preemptoff`, `preemptirqsoff` measure sections of `withoutIrqs`,
+  /// `withoutPreemption` and `interrupt`, `wakeup` from a task's `wake` until it runs; the longest one is kept, with the functions
+  /// of the filter that ran meanwhile. Throws EBUSY while another one runs.
+  startLatency(name: LatencyName, options: LatencyOptions = {}): LatencyTracer {
+    return new LatencyTracer(this.#host, this.#symbols, name, options);
   }
 
   /// Starts the function profiler on the functions of the filter, now and in targets to come.

@@ -43,6 +43,8 @@ export interface GraphOptions {
   start: number;
   /// Number of CPUs there can be; their largest number sets the width of the column.
   cpus: number;
+  /// Name in the first line.
+  tracer: string;
 }
 
 export const GRAPH_DEFAULTS: Readonly<GraphOptions> = {
@@ -62,6 +64,7 @@ export const GRAPH_DEFAULTS: Readonly<GraphOptions> = {
   latencyFormat: false,
   start: 0,
   cpus: 1,
+  tracer: 'function_graph',
 };
 
 /// Where text finds the names for an event's numbers. Asked for every line, so answers should be looked up, not made.
@@ -96,7 +99,6 @@ const NO_DURATION = '              |  ';
 const COMM_BYTES = 7;
 const PROC_WIDTH = 14;
 const RULE = ' ------------------------------------------\n';
-const TRACER = 'function_graph';
 
 // The kernel's shadow stack ends the indentation at some 120 levels. A stack of ours may be thousands of times deeper, where
 // indenting every line in full would make the text grow with the square of the depth: from here on lines stay put.
@@ -138,8 +140,8 @@ export class GraphText {
   /// The lines above the events. `info` is what latency-format's banner tells; that format prints no banner and no columns
   /// above an empty buffer (`info.entries` 0).
   header(info?: BufferInfo): string {
-    const { abstime, relative, cpu, proc, duration, contextInfo, latencyFormat } = this.#options;
-    let text = tracerLine(TRACER);
+    const { abstime, relative, cpu, proc, duration, contextInfo, latencyFormat, tracer } = this.#options;
+    let text = tracerLine(tracer);
     if (!contextInfo) return text;
     let left1 = '';
     let left2 = '';
@@ -155,7 +157,7 @@ export class GraphText {
     if (latencyFormat) {
       if (info === undefined) throw new TypeError('function_graph header in latency-format needs the buffer info');
       if (info.entries === 0) return text;
-      text += latencyBanner(TRACER, info);
+      text += latencyBanner(tracer, info);
       const margin = `#${' '.repeat(left1.length)}`;
       text += `${margin}  _-----=> irqs-off        \n`;
       text += `${margin} / _----=> need-resched    \n`;

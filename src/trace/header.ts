@@ -24,6 +24,9 @@ export interface BufferInfo {
   release: string;
   /// Preemption model, e.g. `PREEMPT`.
   model: string;
+  /// Of a latency tracer: how long the longest section took, in microseconds, of which task, and the functions where it began and
+  /// ended, undefined where nobody knows.
+  latency?: { us: number; comm: string; pid: number; from?: string; to?: string };
 }
 
 /// The two lines that every trace begins with.
@@ -33,13 +36,18 @@ export function tracerLine(tracer: string): string {
 
 /// The banner of latency-format, down to its empty `#` line.
 export function latencyBanner(tracer: string, info: BufferInfo): string {
+  const { us, comm, pid, from, to } = { us: 0, comm: '', pid: 0, ...info.latency };
+  const section =
+    from === undefined && to === undefined
+      ? ''
+      : `#  => started at: ${from ?? '?'}\n#  => ended at:   ${to ?? '?'}\n#\n`;
   return `# ${tracer} latency trace v1.1.5 on ${info.release}
 # --------------------------------------------------------------------
-# latency: 0 us, #${info.entries}/${info.written}, CPU#${info.cpu} | (M:${info.model} VP:0, KP:0, SP:0 HP:0 #P:${info.cpus})
+# latency: ${Math.floor(us)} us, #${info.entries}/${info.written}, CPU#${info.cpu} | (M:${info.model} VP:0, KP:0, SP:0 HP:0 #P:${info.cpus})
 #    -----------------
-#    | task: -0 (uid:0 nice:0 policy:0 rt_prio:0)
+#    | task: ${comm}-${pid} (uid:0 nice:0 policy:0 rt_prio:0)
 #    -----------------
-#
+${section}#
 `;
 }
 
