@@ -11,7 +11,6 @@
 //
 // What cannot be read is instrumented anew, what cannot be written is not kept: with or without a cache, programs do the same.
 
-import { createHash, randomUUID } from 'node:crypto';
 import {
   closeSync,
   lstatSync,
@@ -27,6 +26,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { SECTION_NAME } from './instrument/abi.ts';
 import { readMarker } from './instrument/marker.ts';
@@ -174,9 +174,9 @@ export class Cache {
     header.writeUInt32LE(marker.start, AT_MARKER);
     header.writeUInt32LE(marker.end, AT_MARKER + 4);
     header.writeUInt32LE(crc32(bytes, crc32(header.subarray(AT_MARKER))), AT_CHECKSUM);
-    const temporary = `${path}.${randomUUID()}${TEMPORARY}`;
+    const temporary = `${path}.${process.pid}-${threadId}${TEMPORARY}`;
     try {
-      const file = openSync(temporary, 'wx', 0o600);
+      const file = openSync(temporary, 'w', 0o600);
       try {
         for (const piece of [header, bytes]) for (let at = 0; at < piece.length; ) at += writeSync(file, piece, at);
       } finally {
@@ -222,6 +222,8 @@ function makerOf(): string {
 /// Everything that the instrumented form depends on.
 function keyOf(original: Uint8Array, args: boolean): Buffer {
   maker ??= makerOf();
+  // Not imported at the top: it takes longer to load than all else here, and programs without WebAssembly do without.
+  const { createHash } = process.getBuiltinModule('node:crypto');
   return createHash('sha256').update(`fprobe ${maker} args=${args}\n`).update(original).digest();
 }
 
