@@ -3,7 +3,9 @@
 import { assembleText } from '../../bench/shapes.ts';
 import { Tracer } from '../../src/index.ts';
 import type { Fixture, Functions } from './fixture.ts';
+import { stress } from './stress.ts';
 import { sectionA } from './suite.ts';
+import { unitSuite } from './unit-suite.ts';
 
 const small = Array.from({ length: 8 }, (_, k) => k + 1);
 
@@ -42,3 +44,5 @@ async function make(stackWords?: number): Promise<Fixture> {
 }
 
 sectionA('wasm', make);
+unitSuite('wasm', make);
+stress('wasm', make);
