@@ -20,6 +20,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   instrumenting: () => import('./instrumenting.ts'),
   depth: () => import('./depth.ts'),
   drain: () => import('./drain.ts'),
+  'js-target': () => import('./js-target.ts'),
 };
 
 const FULL = { check: false, rounds: 9, seconds: 0.02 };
