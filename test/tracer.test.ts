@@ -343,7 +343,11 @@ describe('README.md', async () => {
 
   const log: unknown[] = [];
   const tables: unknown[] = [];
-  const quiet = { log: (text: unknown) => log.push(text), table: (rows: unknown) => tables.push(rows) };
+  const graphs: string[] = [];
+  const quiet = {
+    log: (text: unknown, ...more: string[]) => log.push(text) && graphs.push(...more),
+    table: (rows: unknown) => tables.push(rows),
+  };
 
   /// Runs an example as it stands, but for `import`, which a function body cannot have. Answers with what it declared.
   async function run(code: string, given: Record<string, unknown>): Promise<Record<string, unknown>> {
@@ -364,7 +368,12 @@ describe('README.md', async () => {
   );
 
   test('has the examples that are tested here', () => {
-    expect([...examples.keys()]).toEqual(['Use it', 'Users of your own', 'Only the instrumenter']);
+    expect([...examples.keys()]).toEqual([
+      'Use it',
+      'Users of your own',
+      'JavaScript functions',
+      'Only the instrumenter',
+    ]);
   });
 
   test('Use it', async () => {
@@ -407,6 +416,19 @@ describe('README.md', async () => {
       ...[parse1, 'parse1', parse22, 'parse22'],
     ]);
     for (const client of [user, ops]) expect(client).toMatchObject({ errors: 0, registered: false, matched: 2 });
+  });
+
+  test('JavaScript functions', async () => {
+    log.length = graphs.length = 0;
+    const tracer = await Tracer.create();
+    const { target, store } = await run(examples.get('JavaScript functions')!, { tracer });
+    const shape = (text: string) => text.replace(/[ +!#*@$] *\d+\.\d+ us {1,4}/g, (time) => ' '.repeat(time.length));
+    const shown = /### JavaScript functions\n.*?^```\n\n```\n(.*?)^```$/ms.exec(readme)![1];
+    expect(log).toEqual([1]);
+    expect(shape(graphs[0])).toBe(HEADER + shape(shown));
+    expect(target).toMatchObject({ left: [], notrace: [{ name: 'store.constructor' }] });
+    expect(Object.getOwnPropertyDescriptor((store as object).constructor.prototype, 'put')!.value.name).toBe('put');
+    for (const left of tracer.targets) tracer.detach(left);
   });
 
   test('Only the instrumenter', async () => {

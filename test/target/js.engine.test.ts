@@ -5,8 +5,10 @@ import assert from 'node:assert';
 import { inspect } from 'node:util';
 import { constants, runInThisContext } from 'node:vm';
 import { afterEach, describe, expect, test } from 'vitest';
+import * as layout from '../../assembly/layout.ts';
 import type { GraphTracer } from '../../src/graph.ts';
 import { Tracer } from '../../src/tracer.ts';
+import { wat } from '../instrument/support.ts';
 import { nesting } from './events.ts';
 
 const create = (): Promise<Tracer> => Tracer.create({ clock: 'counter' });
@@ -762,5 +764,89 @@ describe('handlers', () => {
     ]);
     expect(others).toEqual(['first', 'first!']);
     expect(tracer.frames()).toEqual([]);
+  });
+
+  test('in WebAssembly are given words', async () => {
+    const tracer = await start();
+    const text = `(module
+      (import "test" "put" (func $put (param i64)))
+      (import "fprobe" "memory" (memory 4 32768))
+      (func $words (param $fregs i32) (local $n i32)
+        (call $put (i64.extend_i32_u (i32.load offset=${layout.FREGS_COUNT} (local.get $fregs))))
+        (loop $next
+          (if (i32.lt_u (local.get $n) (i32.load offset=${layout.FREGS_COUNT} (local.get $fregs))) (then
+            (call $put (i64.load offset=${layout.FREGS_WORDS}
+              (i32.add (local.get $fregs) (i32.shl (local.get $n) (i32.const 3)))))
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br $next)))))
+      (func (export "entry") (param i32 i32 i32 i32) (result i32) (call $words (local.get 3)) (i32.const 1))
+      (func (export "return") (param i32 i32 i32 i32) (result i32) (call $words (local.get 3)) (i32.const 0)))`;
+    const seen: bigint[] = [];
+    const module = new WebAssembly.Module(wat(text) as Uint8Array<ArrayBuffer>);
+    const { exports } = new WebAssembly.Instance(module, {
+      fprobe: tracer.engine,
+      test: { put: (word: bigint) => void seen.push(word) },
+    });
+    const object = { f: (...args: unknown[]): unknown => args[0] };
+    tracer.attachObject(object, { name: 'o' });
+    const user = tracer.registerFgraph({ entry: exports.entry as never, return: exports.return as never });
+    const double = (value: number) => new BigInt64Array(new Float64Array([value]).buffer)[0];
+    const values = [
+      -5,
+      1.5,
+      2 ** 53,
+      -0,
+      true,
+      false,
+      7n,
+      -(2n ** 63n),
+      2n ** 64n + 1n,
+      'text',
+      null,
+      undefined,
+      {},
+      Number.NaN,
+    ];
+    const words = [
+      -5n,
+      double(1.5),
+      double(2 ** 53),
+      0n,
+      1n,
+      0n,
+      7n,
+      -(2n ** 63n),
+      1n,
+      0n,
+      0n,
+      0n,
+      0n,
+      double(Number.NaN),
+    ];
+    expect(object.f(...values)).toBe(-5);
+    expect(object.f()).toBe(undefined);
+    object.f(...Array.from({ length: 40 }, (_, n) => n + 1));
+    const expected = [
+      14n,
+      ...words,
+      1n,
+      -5n,
+      0n,
+      1n,
+      0n,
+      32n,
+      ...Array.from({ length: 32 }, (_, n) => BigInt(n + 1)),
+      1n,
+      1n,
+    ];
+    expect(seen).toEqual(expected);
+    // Values go on to handlers in JavaScript, and words are no longer made when nobody is left to read them.
+    user.unregister();
+    const got: unknown[] = [];
+    tracer.registerFgraph({ entry: (_, fregs) => got.push(fregs.argument(0)) > 0, return() {} });
+    const big = { toString: () => assert.fail('looked at') };
+    object.f(big);
+    expect(got).toEqual([big]);
+    expect(seen).toHaveLength(expected.length);
   });
 });
