@@ -24,14 +24,14 @@ export class SymbolMapError extends Error {
   readonly line: number;
 
   constructor(file: string, line: number, found: string) {
-    super(`${file}:${line}: ${shortened(found)}, expected INDEX:NAME or INDEX NAME`);
+    super(`${file}:${line}: '${shortened(found, 60)}', expected INDEX:NAME or INDEX NAME`);
     this.name = 'SymbolMapError';
     this.file = file;
     this.line = line;
   }
 }
 
-const shortened = (text: string): string => `'${text.length > 60 ? `${text.slice(0, 57)}…` : text}'`;
+const shortened = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 /// A glob that matches no function. The message holds `nearest`, the names that were perhaps meant, best first.
 export class NoMatchError extends Error {
@@ -40,7 +40,8 @@ export class NoMatchError extends Error {
   readonly nearest: readonly string[];
 
   constructor(glob: string, nearest: readonly string[]) {
-    super(`nothing matches '${glob}'${nearest.length > 0 ? `; the nearest: ${nearest.join(', ')}` : ''}`);
+    const names = nearest.map((name) => shortened(name, 120)).join(', ');
+    super(`nothing matches '${glob}'${names === '' ? '' : `; the nearest: ${names}`}`);
     this.name = 'NoMatchError';
     this.glob = glob;
     this.nearest = nearest;

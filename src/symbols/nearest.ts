@@ -92,7 +92,8 @@ class Distance {
     return this.#rows[items.length % 3][name.length];
   }
 
-  /// Fills the row of item `i`, returns the smallest number in it and in the one above: a swap skips a row.
+  /// Fills the row of item `i`, returns the smallest number in it: no later row has a smaller one, since a swap, which skips a row,
+  /// costs no less than replacing.
   #fill(name: string, i: number): number {
     const { items } = this.#glob;
     const row = this.#rows[(i + 1) % 3];
@@ -102,7 +103,7 @@ class Distance {
     const before = i > 0 ? items[i - 1] : ANY_RUN;
     const run = item === ANY_RUN;
     row[0] = run ? above[0] : above[0] + EDIT;
-    let least = Math.min(row[0], above[0]);
+    let least = row[0];
     for (let j = 1; j <= name.length; j++) {
       let cost: number;
       if (run) {
@@ -114,7 +115,7 @@ class Distance {
         if (swapped) cost = Math.min(cost, above2[j - 2] + EDIT);
       }
       row[j] = cost;
-      least = Math.min(least, cost, above[j]);
+      least = Math.min(least, cost);
     }
     return least;
   }

@@ -30,6 +30,9 @@ test('a symbol map names what nothing else does, and is a second name for the re
   expect(await namesOf(true, '2:other\n3:first\n4:last\n99:nobody')).toEqual([
     ...[['abort'], ['again'], ['named', 'other'], ['first'], ['last']],
   ]);
+  expect(await namesOf(false, '0:import\n2:other')).toEqual([
+    ...[['env.abort', 'import'], ['again'], ['exported_too', 'other'], ['first'], ['func[4]']],
+  ]);
 });
 
 describe('names as they come', () => {

@@ -175,6 +175,24 @@ describe.each(Object.entries(fixtures))('DWARF %s', (_, { sections, rows, functi
   });
 });
 
+test('units that give their directory by index, before they say where the indices begin', () => {
+  const u32 = (value: number): number[] => [value, 0, 0, 0];
+  // comp_dir strx1, stmt_list sec_offset, str_offsets_base sec_offset.
+  const abbrev = Uint8Array.from([1, 0x11, 0, 0x1b, 0x25, 0x10, 0x17, 0x72, 0x17, 0, 0, 0]);
+  const unit = [5, 0, 1, 4, ...u32(0), 1, 1, ...u32(77), ...u32(12)];
+  const directories = compilationDirectories(
+    {
+      info: Uint8Array.from([...u32(unit.length), ...unit]),
+      abbrev,
+      str: new TextEncoder().encode('wrong\0/right\0'),
+      lineStr: NOTHING,
+      strOffsets: Uint8Array.from([...u32(12), 5, 0, 0, 0, ...u32(0), ...u32(0), ...u32(6)]),
+    },
+    (message) => expect(message).toBe(''),
+  );
+  expect([...directories]).toEqual([[77, '/right']]);
+});
+
 describe('line programs', () => {
   const u32 = (value: number): number[] => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
   const at = (address: number): number[] => [0, 5, 2, ...u32(address)];

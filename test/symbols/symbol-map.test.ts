@@ -30,7 +30,7 @@ test.each([
   ['-1:a', 1, "map.txt:1: '-1:a', expected INDEX:NAME or INDEX NAME"],
   ['\n\n4294967296 a', 3, "map.txt:3: '4294967296 a', expected INDEX:NAME or INDEX NAME"],
   ['0x10 a', 1, "map.txt:1: '0x10 a', expected INDEX:NAME or INDEX NAME"],
-  [`${'x'.repeat(99)}`, 1, `map.txt:1: '${'x'.repeat(57)}…', expected INDEX:NAME or INDEX NAME`],
+  [`${'x'.repeat(99)}`, 1, `map.txt:1: '${'x'.repeat(59)}…', expected INDEX:NAME or INDEX NAME`],
 ])('%j is no symbol map', (text, line, message) => {
   const error = (() => {
     try {
