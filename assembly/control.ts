@@ -11,7 +11,7 @@ import {
 import { recursion_current } from './recursion';
 import { region_start } from './region';
 import { ring_clear_all } from './ring-buffer';
-import { data_find, data_reserve, data_size, frame_below, frame_exists, task_variable_address } from './shadow-stack';
+import { data_find, data_on_top, data_reserve, data_size, frame_below, frame_exists, task_variable_address } from './shadow-stack';
 import { current, sync, task_account, task_exists, task_release, task_start } from './task';
 
 /// Runs once, when the module is instantiated.
@@ -78,7 +78,7 @@ export function reserve(index: u32, bytes: i32): u32 {
   if (!lock || load<u32>(lock, LOCK_INDEX) != index || !gops_registered(index)) return 0;
   if (bytes <= 0 || bytes > FGRAPH_MAX_DATA_SIZE) return 0;
   if (load<u32>(lock, LOCK_BASE) != load<u32>(current, TASK_BASE)) return 0; // frames were left above it
-  if (data_find(load<u32>(current, TASK_TOP), index)) return 0;
+  if (data_on_top(current, index)) return 0; // during his handler nobody else puts anything there
   return data_reserve(current, index, <u32>(bytes + WORD_SIZE - 1) / WORD_SIZE);
 }
 

@@ -19,10 +19,10 @@ import { ftrace_call } from './ftrace';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FPROBE_OVERRUN,
-  FPROBE_RECURSION, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX,
-  LOCK_INDEX_NONE, RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_PAUSE,
-  TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_TIMED_MASK, ABI_USERS_EPOCH, FGRAPH_ARRAY_MASK,
+  FPROBE_OVERRUN, FPROBE_RECURSION, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_HOST, GOPS_PROFILE,
+  GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE, RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE,
+  TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import {
   lock_fregs, lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
@@ -65,29 +65,31 @@ function callsOut(users: u32, mono: bool): bool {
   return <bool>(users & load<u32>(0, ABI_CALLING_MASK)) || (mono && anyTimed(users));
 }
 
-/// Calls the handler of user `index` that stands at `which` of its record, GOPS_ENTRY or GOPS_RETURN.
-function callHandler(task: u32, lock: u32, index: u32, which: u32, site: u32, base: u32, number: u64): i32 {
-  const handler = load<u32>(gops_address(index) + which);
+/// Calls a handler of user `index`; `number` is that of the event.
+function callHandler(
+  task: u32, lock: u32, index: u32, kind: u32, handler: u32, isEntry: bool, site: u32, base: u32, number: u64
+): i32 {
   const fregs = lock_fregs(lock);
-  store<u64>(fregs, frame_func(base), FREGS_IP);
-  const kind = gops_kind(index);
-  if (kind == GOPS_FPROBE) {
-    const serial = lock_serial(lock);
-    if (which == GOPS_ENTRY) return fprobe_entry(task, lock, serial, index, site, base, fregs, number) ? 1 : 0;
-    fprobe_return(task, lock, serial, index, site, base, fregs, number);
-    return 0;
-  }
-  return kind == GOPS_WASM
-    ? call_indirect<i32>(handler, index, site, base, fregs)
-    : hostCall(handler, index, site, base, fregs);
+  if (kind == GOPS_WASM) return call_indirect<i32>(handler, index, site, base, fregs);
+  if (kind == GOPS_HOST) return hostCall(handler, index, site, base, fregs);
+  const serial = lock_serial(lock);
+  if (isEntry) return fprobe_entry(task, lock, serial, index, site, base, fregs, number) ? 1 : 0;
+  fprobe_return(task, lock, serial, index, site, base, fregs, number);
+  return 0;
 }
 
 /// After a call out: unwinds what was left on the stack from `from` on. False: the lock is gone, and with it our frame.
 export function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
-  sync(); // of the task that is current now
-  if (!recursion_mine(task, lock, serial)) return false;
+  const mine = recursion_mine(lock, serial);
+  if (!mine || task != current) sync(); // while we have the lock, our task is not in direct mode
+  if (!mine || load<u32>(task, TASK_BASE) < from) return mine;
   fgraph_unwind(task, from);
-  return recursion_mine(task, lock, serial);
+  return recursion_mine(lock, serial);
+}
+
+/// Changes of users and of what they want. While it stands still a call out changed nothing of that.
+function epoch(): u32 {
+  return load<u32>(0, ABI_USERS_EPOCH);
 }
 
 /// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused,
@@ -131,6 +133,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
     if (lock) recursion_unlock(task, lock);
     return 0;
   }
+  if (lock) store<u64>(lock_fregs(lock), load<u64>(base, FRAME_FUNC), FREGS_IP);
   const depth = load<i32>(task, TASK_DEPTH);
   // The event takes its number when somebody accepts it, and another one if a handler made events of its own since.
   let number = counter() + 1;
@@ -147,19 +150,25 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
       accepted = graph_entry(task, index, site, base, mono ? time : number, depth);
     } else if (kind == GOPS_PROFILE) {
       accepted = profile_entry(task, index, mono ? time : number);
-    } else if (load<u32>(gops_address(index), GOPS_ENTRY)) {
-      const generation = gops_generation(index);
-      if (kind != GOPS_FPROBE) store<u32>(lock, index, LOCK_INDEX); // nobody but the user himself reserves
-      accepted = callHandler(task, lock, index, GOPS_ENTRY, site, base, number) != 0;
-      if (mono && anyTimed(siteUsers(site))) time = clock_mono();
-      if (!settle(task, base + 1, lock, serial)) return 0;
-      store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
-      if (gops_generation(index) != generation) accepted = false;
-      rest = above(siteUsers(site), index);
-      bitmap = frame_bitmap(base);
-      if (counter() != (taken ? number : number - 1)) {
-        number = counter() + 1;
-        taken = false;
+    } else {
+      const handler = load<u32>(gops_address(index), GOPS_ENTRY);
+      if (handler) {
+        const generation = gops_generation(index);
+        const before = epoch();
+        // Nobody but the user himself reserves; the next one says who he is.
+        store<u32>(lock, kind == GOPS_FPROBE ? LOCK_INDEX_NONE : index, LOCK_INDEX);
+        accepted = callHandler(task, lock, index, kind, handler, true, site, base, number) != 0;
+        if (mono && anyTimed(siteUsers(site))) time = clock_mono();
+        if (!settle(task, base + 1, lock, serial)) return 0;
+        if (epoch() != before) {
+          if (gops_generation(index) != generation) accepted = false;
+          rest = above(siteUsers(site), index);
+          bitmap = frame_bitmap(base);
+        }
+        if (counter() != (taken ? number : number - 1)) {
+          number = counter() + 1;
+          taken = false;
+        }
       }
     }
     if (accepted) {
@@ -205,6 +214,7 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
     serial = lock_serial(lock);
     fregs_set_count(lock, count);
     if (count) fregs_set_first(lock, value);
+    store<u64>(lock_fregs(lock), load<u64>(cookie, FRAME_FUNC), FREGS_IP);
     if (mono && anyTimed(bitmap)) {
       time = clock_mono();
       if (!settle(task, cookie + 1, lock, serial)) return;
@@ -228,16 +238,20 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
       graph_exit(task, index, site, cookie, time, depth, false);
     } else if (kind == GOPS_PROFILE) {
       profile_exit(task, index, site, time);
-    } else if (load<u32>(gops_address(index), GOPS_RETURN)) {
-      frame_set_bitmap(cookie, rest);
-      callHandler(task, lock, index, GOPS_RETURN, site, cookie, time);
-      if (mono && anyTimed(rest)) time = clock_mono();
-      if (!settle(task, cookie + 1, lock, serial)) return;
-      if (!mono && counter() != time) {
-        time = counter() + 1;
-        counter_set(time);
+    } else {
+      const handler = load<u32>(gops_address(index), GOPS_RETURN);
+      if (handler) {
+        const before = epoch();
+        frame_set_bitmap(cookie, rest);
+        callHandler(task, lock, index, kind, handler, false, site, cookie, time);
+        if (mono && anyTimed(rest)) time = clock_mono();
+        if (!settle(task, cookie + 1, lock, serial)) return;
+        if (!mono && counter() != time) {
+          time = counter() + 1;
+          counter_set(time);
+        }
+        if (epoch() != before) rest = above(frame_bitmap(cookie), index);
       }
-      rest = above(frame_bitmap(cookie), index);
     }
   }
 

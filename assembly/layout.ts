@@ -44,7 +44,8 @@ export const ABI_OPS_CALLING = ABI_OPS_EPOCH + 4; // u32 ops whose handlers run 
 export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites with SITE_GRAPH_FUNCTION start a graph
 export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
-export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
+export const ABI_USERS_EPOCH = ABI_GRAPH_DEPTH + 4; // u32 changes of function-graph users and of what they want so far
+export const ABI_SLEEP_USERS = ABI_USERS_EPOCH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
 

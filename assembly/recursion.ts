@@ -84,12 +84,13 @@ export function lock_serial(lock: u32): u32 {
   return load<u32>(lock, LOCK_SERIAL);
 }
 
-/// Whether the holder that got `serial` still has the lock.
-export function recursion_mine(task: u32, lock: u32, serial: u32): bool {
-  return load<u32>(lock, LOCK_SERIAL) == serial && <bool>(load<u32>(task, TASK_RECURSION) >> lockBit(task, lock) & 1);
+/// Whether the holder that got `serial` still has the lock: one that is free has no number.
+export function recursion_mine(lock: u32, serial: u32): bool {
+  return load<u32>(lock, LOCK_SERIAL) == serial;
 }
 
 export function recursion_unlock(task: u32, lock: u32): void {
+  store<u32>(lock, 0, LOCK_SERIAL);
   store<u32>(task, load<u32>(task, TASK_RECURSION) & ~(1 << lockBit(task, lock)), TASK_RECURSION);
 }
 

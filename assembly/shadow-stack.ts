@@ -141,6 +141,12 @@ export function data_find(top: u32, index: u32): u32 {
   return 0;
 }
 
+/// Whether what was reserved last in the newest frame is user `index`'s.
+export function data_on_top(task: u32, index: u32): bool {
+  const word = load<u32>(load<u32>(task, TASK_TOP) - WORD_SIZE);
+  return wordType(word) == FGRAPH_TYPE_DATA && dataIndex(word) == index && !(word & FGRAPH_DATA_ORPHAN);
+}
+
 /// Bytes of the data in front of the DATA word at `at`: what was reserved, rounded up to words.
 export function data_size(at: u32): u32 {
   return dataWords(load<u32>(at)) << WORD_SHIFT;

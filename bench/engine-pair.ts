@@ -7,7 +7,7 @@ import { loadEngine } from '../src/engine.ts';
 import { type Case, measure, type Report, type Settings, type TableRow } from './harness.ts';
 import { assembleText, distinct } from './shapes.ts';
 
-const CALLS = 50_000;
+export const CALLS = 50_000;
 const DEPTH = 500; // of the recursion: half of the returns then find their entry on another page
 const WARM_SECONDS = 0.2;
 const TARGET_NS = 12;
@@ -41,13 +41,19 @@ const CALLER = `(module
       (br_if $again (i32.gt_s (local.tee $calls (i32.sub (local.get $calls) (i32.const ${DEPTH}))) (i32.const 0))))
     (local.get $accepted)))`;
 
-const NOTHING = `(module
+export const NOTHING = `(module
   (func (export "enter") (param i32) (result i32) (i32.or (local.get 0) (i32.const 1)))
   (func (export "leave") (param i32)))`;
 
 type Shape = 'pairs' | 'nested';
 
-async function caller(name: string, shape: Shape, enter: unknown, leave: unknown, accepted = CALLS): Promise<Case> {
+export async function caller(
+  name: string,
+  shape: Shape,
+  enter: unknown,
+  leave: unknown,
+  accepted = CALLS,
+): Promise<Case> {
   const bytes = distinct(await assembleText('caller', CALLER));
   const { exports } = (await WebAssembly.instantiate(bytes)).instance;
   const table = exports.table as WebAssembly.Table;

@@ -14,6 +14,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'gate-off-programs': () => import('./gate-off-programs.ts'),
   'graph-record': () => import('./graph-record.ts'),
   'engine-pair': () => import('./engine-pair.ts'),
+  users: () => import('./users.ts'),
   handlers: () => import('./handlers.ts'),
   statistics: () => import('./statistics.ts'),
   'programs-on': () => import('./programs-on.ts'),

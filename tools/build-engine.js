@@ -23,6 +23,8 @@ const COLD = [
   '*/ring-buffer/ring_exists',
   '*/ring-buffer/ring_attach',
   '*/task/task_exists',
+  '*/fregs/fregs_enter',
+  '*/gops/gops_registered',
   '*/direct/direct_sync',
   '*/gops/attachRing',
   '*/gops/detachRing',

@@ -126,7 +126,7 @@ export function fprobe_entry(
         const header = load<u64>(probe, FPROBE_HEADER); // before the handler, which may register it anew
         const data = words ? at + FPROBE_HEADER_WORDS * WORD_SIZE : 0;
         const result = enterProbe(task, lock, serial, probe, node, site, base, base + 1, fregs, ip, ret, data, number);
-        if (!recursion_mine(task, lock, serial)) return false;
+        if (!recursion_mine(lock, serial)) return false;
         if (!result) {
           store<u64>(at, header);
           at = next;
@@ -187,7 +187,7 @@ export function fprobe_plain(
     const probe = probeOf(node);
     if (probe && !isDisabled(probe) && load<u32>(probe, FPROBE_ENTRY)) {
       enterProbe(task, lock, serial, probe, node, site, 0, from, fregs, load<u64>(fregs, FREGS_IP), parent, 0, 0);
-      if (!recursion_mine(task, lock, serial)) return;
+      if (!recursion_mine(lock, serial)) return;
     }
     node = load<u32>(node, NODE_NEXT);
   }
