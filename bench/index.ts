@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { apps } from '../test/cli/apps.ts';
 import { programs } from '../test/programs/index.ts';
 import { clocks, progress, type Question, type Report, type Settings, table } from './harness.ts';
 
@@ -18,6 +19,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   handlers: () => import('./handlers.ts'),
   statistics: () => import('./statistics.ts'),
   'programs-on': () => import('./programs-on.ts'),
+  'trace-programs': () => import('./trace-programs.ts'),
   instrumenting: () => import('./instrumenting.ts'),
   depth: () => import('./depth.ts'),
   drain: () => import('./drain.ts'),
@@ -102,10 +104,9 @@ async function main(): Promise<void> {
   const unknown = positionals.find((name) => !(name in QUESTIONS));
   if (unknown !== undefined) fail(`no question '${unknown}', expected ${Object.keys(QUESTIONS).join(', ')}`);
   const names = positionals.length > 0 ? positionals : Object.keys(QUESTIONS);
-  const unknownProgram = values.program.find((name) => !programs.some((program) => program.name === name));
-  if (unknownProgram !== undefined) {
-    fail(`no program '${unknownProgram}', expected ${programs.map(({ name }) => name).join(', ')}`);
-  }
+  const known = new Set([...programs, ...apps].map(({ name }) => name));
+  const unknownProgram = values.program.find((name) => !known.has(name));
+  if (unknownProgram !== undefined) fail(`no program '${unknownProgram}', expected ${[...known].join(', ')}`);
   const settings: Settings = {
     ...(values.check ? CHECK : values.quick ? QUICK : FULL),
     programs: values.program,

