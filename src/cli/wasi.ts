@@ -38,6 +38,7 @@ function start(settings: WasiSettings, args: readonly string[]): number {
 
 const [settingsText, ...args] = process.argv.slice(2);
 const settings = JSON.parse(settingsText) as WasiSettings;
+process.argv = [process.argv[0], settings.path, ...args]; // a recording is named by it
 try {
   process.exitCode = start(settings, args);
 } catch (error) {

@@ -43,7 +43,7 @@ export class Recorder {
   readonly tracer: Tracer;
   readonly request: TraceRequest;
   readonly #tid: number;
-  readonly #comm: string;
+  readonly #threadName: string;
   readonly #began: number;
   readonly #modules: RecordedModule[] = [];
   /// By engine site id.
@@ -62,7 +62,7 @@ export class Recorder {
     const { clock, stackWords } = request;
     this.request = request;
     this.#tid = tid;
-    this.#comm = tid === 0 ? basename(process.argv[1] ?? 'node') : threadName;
+    this.#threadName = threadName;
     this.tracer = Tracer.createSync({ clock, ...(stackWords > 0 && { stackWords }) });
     this.#began = this.#now();
     this.#matches = compileFilter(request);
@@ -142,7 +142,8 @@ export class Recorder {
       pid: process.pid,
       ppid: process.ppid,
       tid: this.#tid,
-      comm: this.#comm,
+      // Asked late: who runs another program in its own process says so in `argv`.
+      comm: this.#tid === 0 ? basename(process.argv[1] ?? 'node') : this.#threadName,
       command: this.#tid === 0 ? process.argv : [],
       began: this.#began,
       ended: this.#now(),
