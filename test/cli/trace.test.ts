@@ -105,6 +105,12 @@ describe('what it prints', () => {
     expect(stdout.split('\n')).toHaveLength(4);
     expect(stderr).not.toContain('EPIPE');
   });
+
+  test('--verify compares the shadow stack with the real one', async () => {
+    const { end, stderr } = await traced(['--verify=1'], ['node', ...script('wasm.run(); wasm.run()')]);
+    expect(end).toBe(0);
+    expect(stderr).toMatch(/^fprobe: verify: node-\d+: \d+ samples, 0 differences$/m);
+  });
 });
 
 describe('how it ends', () => {
