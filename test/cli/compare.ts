@@ -1,4 +1,5 @@
-// Runs a program untouched and traced, and compares all that can be seen of it.
+// Runs a program untouched and traced, and compares all that can be seen of it; while it is traced, the shadow stack is compared
+// with the real one.
 
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,14 +10,19 @@ import { fprobe, run } from './fprobe.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fprobe-test-'));
 
+const VERIFIED = /^fprobe: verify: .*: (\d+) samples, (\d+) differences\n/gm;
+
 /// What `fprobe` itself says on standard error is taken out: that a buffer was full is no fault.
 export async function compare(app: App, options: readonly string[]): Promise<void> {
   const output = join(folder, 'trace.txt');
   const expected = await run(...launch(app));
-  const traced = await fprobe(['trace', ...options, '-o', output, '--', ...app.command]);
+  const traced = await fprobe(['trace', ...options, `--verify=${app.rate ?? 200}`, '-o', output, '--', ...app.command]);
   expect(expected.end).toBe(app.code ?? 0);
   expect(expected.stdout).not.toBe('');
-  const stderr = traced.stderr.replace(/^fprobe: \d+ events did not fit .*\n/m, '');
+  const verified = [...traced.stderr.matchAll(VERIFIED)];
+  const stderr = traced.stderr.replace(/^fprobe: \d+ events did not fit .*\n/m, '').replace(VERIFIED, '');
   expect({ ...traced, stderr }).toEqual(expected);
+  expect(verified.reduce((sum, [, samples]) => sum + Number(samples), 0)).toBeGreaterThan(0);
+  expect(verified.map(([, , differences]) => differences)).toEqual(verified.map(() => '0'));
   expect(readFileSync(output, 'utf8').split('\n').length).toBeGreaterThan(20);
 }
