@@ -21,6 +21,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'programs-on': () => import('./programs-on.ts'),
   'trace-programs': () => import('./trace-programs.ts'),
   instrumenting: () => import('./instrumenting.ts'),
+  startup: () => import('./startup.ts'),
   depth: () => import('./depth.ts'),
   drain: () => import('./drain.ts'),
   'js-target': () => import('./js-target.ts'),
