@@ -1,8 +1,11 @@
 // `node --import fprobe/register`: programs of every kind do the same with it, and their modules are traced.
 
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { assembleText } from '../../bench/shapes.ts';
-import { Programs } from './run.ts';
+import { Programs, REGISTER } from './run.ts';
 
 const programs = new Programs();
 afterAll(() => programs.remove());
@@ -120,8 +123,6 @@ describe('every way to load', () => {
        console.log(tracer.targets.size, graph.matched, graph.read().includes('twice();'));`,
     );
     // The package's own name, as the program finds it.
-    const { symlinkSync, mkdirSync } = await import('node:fs');
-    const { join } = await import('node:path');
     mkdirSync(join(programs.folder, 'app/node_modules'), { recursive: true });
     symlinkSync(join(import.meta.dirname, '../..'), join(programs.folder, 'app/node_modules/fprobe'), 'dir');
     for (const file of ['own.mjs', 'add.wasm']) {
@@ -137,6 +138,22 @@ describe('every way to load', () => {
       expect({ stdout, stderr }).toEqual({ stdout: 'note -1\nnote 20\n42 true\n1 0 true\n', stderr: '' });
     }
   });
+});
+
+test('the example of the README', async () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const example = /^```javascript\n(.*?)^```$/ms.exec(readme)![1];
+  programs.write('watch.mjs', example.replace("'fprobe/register'", `'${pathToFileURL(REGISTER)}'`));
+  programs.write(
+    'app.cjs',
+    `require('sql.js/dist/sql-wasm-debug.js')().then((SQL) => {
+       console.log(new SQL.Database().exec('select 6 * 7')[0].values);
+     });`,
+  );
+  const { stdout, stderr } = await programs.run('app.cjs', { node: ['--import', './watch.mjs'] });
+  expect(stdout).toBe('[ [ 42 ] ]\n');
+  expect(stderr).toMatch(/^ {2}Function +Hit +Time +Avg\n/);
+  expect(stderr).toMatch(/^ {2}sqlite3_step +3 +[\d.]+ us +[\d.]+ us *$/m);
 });
 
 describe('workers', () => {
