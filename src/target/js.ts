@@ -3,7 +3,6 @@
 // What is replaced is the property, not the function: who holds the function by another way calls it untraced. A function has
 // one stand-in, whatever properties it is found under, and a stand-in never gets one of its own.
 
-import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../engine.ts';
 import { compileFilter, type FilterPair } from '../filter.ts';
 import { Gate, JsCalls, plainTraps, type Traps } from './js/calls.ts';
@@ -18,6 +17,7 @@ import {
   type Property,
 } from './js/members.ts';
 import { copyNamespace } from './js/module.ts';
+import { wordReaders } from './js/readers.ts';
 import { JsRegs } from './js/regs.ts';
 import { isAsync, SettleTasks, settleTraps } from './js/settle.ts';
 import { acquireSource, type Callable, releaseSource, standsFor } from './js/source.ts';
@@ -97,7 +97,7 @@ export class JsTarget implements Target {
 
   setGates(words: Uint32Array): void {
     const { memory } = this.#calls.engine;
-    const readers = wordReaders(this.#calls.engine);
+    const readers = wordReaders(memory);
     this.#gates.forEach((gate, k) => {
       const open = ((words[k >>> 5] >>> (k & 31)) & 1) !== 0;
       gate.turn(open, open && (memory.siteUsers(gate.site) & readers) !== 0);
@@ -130,20 +130,6 @@ export class JsTarget implements Target {
 
 const restore = (holder: object, key: PropertyKey, original: PropertyDescriptor | undefined): boolean =>
   original ? defineProperty(holder, key, original) : deleteProperty(holder, key);
-
-/// The users, as bits of SITE_USERS, whose handlers read words. Those in JavaScript see the values themselves.
-function wordReaders({ memory }: Engine): number {
-  let readers = memory.load32(layout.ABI_CALLING_MASK);
-  for (let k = 0; k < layout.FGRAPH_ARRAY_SIZE; k++) {
-    const kind = memory.load32(layout.ABI_GOPS + k * layout.GOPS_SIZE + layout.GOPS_KIND);
-    if (kind === layout.GOPS_HOST) readers &= ~(1 << k);
-  }
-  const ops = memory.load32(layout.ABI_OPS);
-  for (let slot = memory.load32(layout.ABI_OPS_CAPACITY); slot-- > 0; ) {
-    if (memory.load32(ops + slot * layout.OPS_SIZE + layout.OPS_KIND) === layout.OPS_WASM) return readers;
-  }
-  return readers & ~layout.SITE_HAS_OPS;
-}
 
 function isSame(a: PropertyDescriptor | undefined, b: PropertyDescriptor): boolean {
   if (!a) return false;

@@ -849,4 +849,28 @@ describe('handlers', () => {
     expect(got).toEqual([big]);
     expect(seen).toHaveLength(expected.length);
   });
+
+  test('built into the engine are given words as well', async () => {
+    const tracer = await start();
+    const object = { f: (a: unknown, _?: unknown): unknown => a };
+    tracer.attachObject(object, { name: 'o' });
+    const plain = tracer.registerFprobe({ filter: 'o.f', entry: () => true, exit() {} });
+    const argument = tracer.registerFprobe({ filter: 'o.f', builtin: { keep: 'last', of: 1, signed: true } });
+    const values = () => [argument, result].map((probe) => probe.read()[0]?.values);
+    object.f(1, -7);
+    const result = tracer.registerFprobe({ filter: 'o.f', builtin: { keep: 'first', of: 'result' } });
+    object.f(5, 6);
+    object.f('text'); // no second argument: nothing of it is kept
+    expect(values()).toEqual([
+      [-7, 6],
+      [5, 0],
+    ]);
+    expect(plain.hits).toBe(3);
+    argument.unregister();
+    object.f(8, 9);
+    expect(values()).toEqual([
+      [-7, 6],
+      [5, 0, 8],
+    ]);
+  });
 });
