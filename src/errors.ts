@@ -33,6 +33,11 @@ export class SymbolMapError extends Error {
 
 const shortened = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
+/// The end of a message about a name that nothing has: what was perhaps meant, if anything.
+export function nearestHint(nearest: readonly string[]): string {
+  return nearest.length === 0 ? '' : `; nearest: ${nearest.map((name) => shortened(name, 120)).join(', ')}`;
+}
+
 /// A glob that matches no function. The message holds `nearest`, the names that were perhaps meant, best first.
 export class NoMatchError extends Error {
   readonly code = 'ENOENT';
@@ -40,8 +45,7 @@ export class NoMatchError extends Error {
   readonly nearest: readonly string[];
 
   constructor(glob: string, nearest: readonly string[]) {
-    const names = nearest.map((name) => shortened(name, 120)).join(', ');
-    super(`nothing matches '${glob}'${names === '' ? '' : `; the nearest: ${names}`}`);
+    super(`nothing matches '${glob}'${nearestHint(nearest)}`);
     this.name = 'NoMatchError';
     this.glob = glob;
     this.nearest = nearest;

@@ -137,7 +137,7 @@ describe('fprobe list', () => {
       refusal(`list: ${SQLITE}: nothing matches 'nothing*'`),
     );
     expect(await fprobe('list', SQLITE, '-f', 'fnc[1234')).toEqual(
-      refusal(`list: ${SQLITE}: nothing matches 'fnc[1234'; the nearest: func[123], func[1234]`),
+      refusal(`list: ${SQLITE}: nothing matches 'fnc[1234'; nearest: func[123], func[1234]`),
     );
     expect(await fprobe('list', SQLITE, '-f', 'func*', '-n', 'f*')).toEqual(
       refusal(`list: ${SQLITE}: nothing is left, -n excludes all that -f selects`),

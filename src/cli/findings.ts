@@ -1,5 +1,6 @@
 // What there is to say about a traced run besides its trace: a line each, on standard error.
 
+import { nearestHint } from '../errors.ts';
 import type { GlobUse, Recording } from '../recording.ts';
 
 export interface Findings {
@@ -65,8 +66,8 @@ function unmatchedGlobs(recordings: readonly Recording[], withoutModule: boolean
     .filter(({ matched }) => matched === 0)
     .map(({ use, nearest }) => {
       const what = use.option === 'module' ? 'module' : 'function';
-      const near = [...nearest].slice(0, MOST_NEAREST).join(', ');
+      const near = nearestHint([...nearest].slice(0, MOST_NEAREST));
       const list = use.option === 'module' ? '' : '; fprobe list shows the names of a file';
-      return `${LETTERS[use.option]} '${use.glob}' matches no ${what}${near === '' ? list : `; nearest: ${near}`}`;
+      return `${LETTERS[use.option]} '${use.glob}' matches no ${what}${near || list}`;
     });
 }

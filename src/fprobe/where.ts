@@ -2,7 +2,7 @@
 // checks, and of two things that are wrong the first one counts.
 
 import { EngineError } from '../engine.ts';
-import { shown } from '../errors.ts';
+import { nearestHint, shown } from '../errors.ts';
 import { compileFilter, type Filter } from '../filter.ts';
 import type { Sites } from '../sites.ts';
 import type { Named } from '../symbols/function-name.ts';
@@ -49,8 +49,7 @@ export function byFilter(targets: ReadonlySet<Target>, filter: unknown, notfilte
   if (found.length > 0) return found;
   const list = isArray(filter) ? filter : [filter];
   const nearest = list.length === 1 ? nearestNames(String(list[0]), [...sitesOf(targets)]) : [];
-  const hint = nearest.length > 0 ? `; the nearest: ${nearest.join(', ')}` : '';
-  throw new EngineError('ENOENT', `no function matches ${list.map(shown).join(', ')}${hint}`);
+  throw new EngineError('ENOENT', `no function matches ${list.map(shown).join(', ')}${nearestHint(nearest)}`);
 }
 
 /// The sites at `addresses`, in their order. Throws EINVAL for none, ENOENT for the first that is no site's.
@@ -97,8 +96,8 @@ export function bySymbol(targets: ReadonlySet<Target>, symbols: unknown): Target
   const [missing] = open;
   if (missing !== undefined) {
     const nearest = nearestNames(missing, [...sitesOf(targets)]);
-    const hint = nearest.length > 0 ? `; the nearest: ${nearest.join(', ')}` : '';
-    throw new EngineError('ENOENT', `no function that can be probed is called ${shown(missing)}${hint}`);
+    const what = `no function that can be probed is called ${shown(missing)}`;
+    throw new EngineError('ENOENT', what + nearestHint(nearest));
   }
   if (twice !== undefined) throw new EngineError('ENOENT', `${shown(twice)} is listed twice, each name counts once`);
   return names.map((name) => found.get(name)!);

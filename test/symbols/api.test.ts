@@ -112,7 +112,7 @@ describe('C++: bzip2, called through embind', () => {
       tracer.startProfile({ filter: 'emscripten::*' }).matched - 1,
     );
     expect(() => tracer.checkFilter({ filter: 'emscripten::internal::Invokre*' })).toThrow(
-      /^nothing matches 'emscripten::internal::Invokre\*'; the nearest: emscripten::internal::Invoker</,
+      /^nothing matches 'emscripten::internal::Invokre\*'; nearest: emscripten::internal::Invoker</,
     );
   });
 });

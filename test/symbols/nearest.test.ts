@@ -77,7 +77,7 @@ describe('globs that match nothing', () => {
       code: 'ENOENT',
       glob: 'sqlite3_opne',
       nearest: ['sqlite3_open'],
-      message: "nothing matches 'sqlite3_opne'; the nearest: sqlite3_open",
+      message: "nothing matches 'sqlite3_opne'; nearest: sqlite3_open",
     });
     expect(check({ notrace: 'qqqqqqqq' })).toMatchObject({ message: "nothing matches 'qqqqqqqq'", nearest: [] });
   });
