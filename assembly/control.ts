@@ -11,7 +11,9 @@ import {
 import { recursion_current } from './recursion';
 import { region_start } from './region';
 import { ring_clear_all } from './ring-buffer';
-import { data_find, data_on_top, data_reserve, data_size, frame_below, frame_exists, task_variable_address } from './shadow-stack';
+import {
+  data_find, data_on_top, data_reserve, data_size, frame_below, frame_exists, frame_start, task_variable_address,
+} from './shadow-stack';
 import { current, sync, task_account, task_exists, task_release, task_start } from './task';
 
 /// Runs once, when the module is instantiated.
@@ -88,7 +90,7 @@ function find(index: u32, n: u32): u32 {
   let top = load<u32>(current, TASK_TOP);
   let base = load<u32>(current, TASK_BASE);
   while (base && n--) {
-    top = base;
+    top = frame_start(current, base);
     base = frame_below(current, base);
   }
   return base ? data_find(top, index) : 0;

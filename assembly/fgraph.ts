@@ -22,7 +22,8 @@ import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_TIMED_MASK, ABI_USERS_EPOCH, FGRAPH_ARRAY_MASK,
   FPROBE_OVERRUN, FPROBE_RECURSION, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_GRAPH, GOPS_HOST, GOPS_PROFILE,
   GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE, RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE,
-  TASK_DEPTH, TASK_PAUSE, TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CLOCK, TASK_CPU, TASK_DEPTH, TASK_FRAME_FP, TASK_PAUSE, TASK_RETURNS,
+  TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import {
   lock_fregs, lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
@@ -98,8 +99,15 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   sync();
   if (!site_exists(site)) return 0;
   const parent = load<u32>(task, TASK_BASE);
+  let ret = frame_func(parent);
+  let retp: u64 = parent;
+  if (load<u32>(task, TASK_CPU)) {
+    store<u32>(task, 0, TASK_CPU);
+    ret = load<u64>(task, TASK_CALL_RETURN);
+    retp = load<u64>(task, TASK_CALL_RETP);
+  }
   if (load<u32>(site_address(site), SITE_USERS) & SITE_HAS_OPS) {
-    if (!ftrace_call(task, site, count, frame_func(parent))) return 0;
+    if (!ftrace_call(task, site, count, ret)) return 0;
     sync(); // of the task that is current now
   }
   let users = siteUsers(site);
@@ -111,7 +119,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
   let serial: u32 = 0;
   let time: u64 = 0;
   if (callsOut(users, mono)) {
-    lock = recursion_lock(task, start, RECURSION_CALLBACK);
+    lock = recursion_lock(task, start + load<u32>(task, TASK_FRAME_FP), RECURSION_CALLBACK);
     if (!lock) {
       if (users & fprobes()) fprobe_refused(site, true, FPROBE_RECURSION);
       return 0;
@@ -127,7 +135,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
     return 0;
   }
 
-  const base = frame_push(task, site, frame_func(parent), load<u64>(site_address(site), SITE_IP), parent);
+  const base = frame_push(task, site, ret, load<u64>(site_address(site), SITE_IP), retp);
   if (!base) {
     if (users & fprobes()) fprobe_refused(site, true, FPROBE_OVERRUN);
     if (lock) recursion_unlock(task, lock);
@@ -317,7 +325,7 @@ export function fgraph_restore(task: u32, mark: u32): void {
 
 /// After an event that `bitmap` took part in: enters direct mode if it may.
 function arm(task: u32, bitmap: u32): void {
-  if (task != current) return;
+  if (task != current || load<u32>(task, TASK_CLOCK)) return;
   if (bitmap == fprobes() && bitmap) return short_open(task);
   if (bitmap & load<u32>(0, ABI_CALLING_MASK)) return;
   const index = ctz<u32>(bitmap);

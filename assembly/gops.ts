@@ -17,7 +17,7 @@ import {
 } from './layout';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
-import { frame_below, frame_forget, task_variable_address } from './shadow-stack';
+import { frame_below, frame_forget, frame_start, task_variable_address } from './shadow-stack';
 import { sites_forget } from './site';
 import { current, sync, task_account, task_exists } from './task';
 
@@ -155,7 +155,7 @@ export function frames_forget(index: u32): void {
     let top = load<u32>(task, TASK_TOP);
     for (let base = load<u32>(task, TASK_BASE); base; base = frame_below(task, base)) {
       frame_forget(base, top, index);
-      top = base;
+      top = frame_start(task, base);
     }
   }
 }

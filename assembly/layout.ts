@@ -46,6 +46,7 @@ export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GR
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
 export const ABI_USERS_EPOCH = ABI_GRAPH_DEPTH + 4; // u32 changes of function-graph users and of what they want so far
 export const ABI_SLEEP_USERS = ABI_USERS_EPOCH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
+export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of machines (machine-layout.ts)
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
 
@@ -234,7 +235,15 @@ export const FPROBE_CALL_DATA = FPROBE_CALL_RET + 8; // u32 address of the entry
 export const FPROBE_CALL_PRIVATE = FPROBE_CALL_DATA + 4; // u32
 export const FPROBE_CALL_SIZE = 16;
 
-export const TASK_SIZE = TASK_FPROBE + FPROBE_CALL_SIZE;
+// Of the task of a machine (machine.ts); 0 on all others.
+export const TASK_CLOCK = TASK_FPROBE + FPROBE_CALL_SIZE; // u32 address of a u64, the time in ns
+export const TASK_CPU = TASK_CLOCK + 4; // u32 nonzero: the entry at hand has a return address and a frame pointer:
+export const TASK_CALL_RETURN = TASK_CPU + 4; // u64
+export const TASK_CALL_RETP = TASK_CALL_RETURN + 8; // u64
+export const TASK_CALL_FP = TASK_CALL_RETP + 8; // u64
+export const TASK_FRAME_FP = TASK_CALL_FP + 8; // u32 bytes of the frame pointer below each frame: WORD_SIZE where it is tested
+
+export const TASK_SIZE = TASK_FRAME_FP + 8;
 
 // Groups of TASK_RECURSION and the contexts inside each (spec/fgraph.md §9).
 export const RECURSION_CALLBACK = 0;

@@ -10,6 +10,9 @@
 //   BITMAP             27..12  users that want the exit     28  one of them unregistered     63..32  site id
 //   DATA               16..12  words - 1    20..17  user    21      its user unregistered
 //
+// On the task of a machine whose CPU has the frame-pointer test one more word lies below each frame, the frame pointer at
+// entry (§4.6); `frame_start` is where a frame begins.
+//
 // Invariant: the stack is empty, or the word under the top leads to the base of the newest frame, and from there the
 // word under the base to the one below, until word 0. Nothing but task variables is ever written at word LIMIT or
 // above.
@@ -18,8 +21,8 @@ import {
   ABI_DEAD, FGRAPH_BITMAP_ORPHAN, FGRAPH_DATA_INDEX_MASK, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_MASK, FGRAPH_DATA_ORPHAN,
   FGRAPH_DATA_SHIFT, FGRAPH_FRAME_OFFSET_MASK, FGRAPH_INDEX_MASK, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT,
   FGRAPH_TYPE_BITMAP, FGRAPH_TYPE_DATA, FGRAPH_TYPE_MASK, FGRAPH_TYPE_RESERVED, FGRAPH_TYPE_SHIFT, FRAME_BITMAP,
-  FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_DEPTH,
-  TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, TASK_BASE, TASK_CALL_FP,
+  TASK_DEPTH, TASK_FRAME_FP, TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 
 // ---- words
@@ -56,13 +59,15 @@ export function makeData(index: u32, words: u32, distance: u32): u32 {
 /// Pushes a frame for an activation of `site`. Returns its base, or 0: engine dead, no stack, or no room (counted as
 /// overrun).
 export function frame_push(task: u32, site: u32, ret: u64, func: u64, retp: u64): u32 {
-  const base = load<u32>(task, TASK_TOP);
+  const fp = load<u32>(task, TASK_FRAME_FP);
+  const base = load<u32>(task, TASK_TOP) + fp;
   if (load<u32>(0, ABI_DEAD)) return 0;
   const limit = load<u32>(task, TASK_LIMIT);
   if (base + FRAME_DATA >= limit) {
     if (limit != load<u32>(task, TASK_STACK)) store<u32>(task, load<u32>(task, TASK_OVERRUN) + 1, TASK_OVERRUN);
     return 0;
   }
+  if (fp) store<u64>(base - fp, load<u64>(task, TASK_CALL_FP));
   store<u64>(base, ret, FRAME_RET);
   store<u64>(base, func, FRAME_FUNC);
   store<u64>(base, retp, FRAME_RETP);
@@ -77,13 +82,31 @@ export function frame_push(task: u32, site: u32, ret: u64, func: u64, retp: u64)
 /// Drops the newest frame, whose base is `base`, with all that lies on it.
 export function frame_pop(task: u32, base: u32): void {
   store<u32>(task, frame_below(task, base), TASK_BASE);
-  store<u32>(task, base, TASK_TOP);
+  store<u32>(task, frame_start(task, base), TASK_TOP);
   store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
+}
+
+/// Address of the first word of the frame at `base`: where the frame below it ends.
+export function frame_start(task: u32, base: u32): u32 {
+  return base - load<u32>(task, TASK_FRAME_FP);
+}
+
+/// Whether the newest frame of `task` is at `base`, and was entered with frame pointer `fp` where that is tested. If not,
+/// nothing on this stack can be trusted, and the kill switch is thrown (spec/fgraph.md §4.6).
+export function frame_is_sound(task: u32, base: u32, fp: u64): bool {
+  const top = load<u32>(task, TASK_TOP);
+  if (base && top > base && frame_of(top) == base) {
+    const start = frame_start(task, base);
+    if (start == base || load<u64>(start) == fp) return true;
+  }
+  store<u32>(0, 1, ABI_DEAD);
+  return false;
 }
 
 /// Base of the frame below the one at `base`, 0 below the outermost.
 export function frame_below(task: u32, base: u32): u32 {
-  return base == load<u32>(task, TASK_STACK) ? 0 : frame_of(base);
+  const start = frame_start(task, base);
+  return start == load<u32>(task, TASK_STACK) ? 0 : frame_of(start);
 }
 
 /// Base of the frame whose last word ends at `top`.
@@ -172,5 +195,5 @@ export function frame_forget(base: u32, top: u32, index: u32): void {
 
 export function task_variable_address(task: u32, index: u32): u32 {
   // They begin where the slack ends, FRAME + 1 words behind LIMIT.
-  return load<u32>(task, TASK_LIMIT) + (FRAME_WORDS + 1 + index << WORD_SHIFT);
+  return load<u32>(task, TASK_LIMIT) + load<u32>(task, TASK_FRAME_FP) + (FRAME_WORDS + 1 + index << WORD_SHIFT);
 }

@@ -2,6 +2,7 @@
 // (spec/arch.md §9, §10). Which fields hold something depends on the trampoline; what it did not store reads as whatever was on
 // the stack, on the machine a pattern that no program uses.
 
+import * as layout from '../assembly/layout.ts';
 import { type CpuModel, PLACE_RETURN_STUB } from './arch/arch.ts';
 import type { Memory } from './memory.ts';
 import { argument, PtRegs, type ReadWord, RegisterRecord, stackWord } from './pt-regs.ts';
@@ -11,6 +12,7 @@ export class CpuRegs implements AimedRegs {
   readonly model: CpuModel;
   /// The record by its fields; for what the conversions do not offer.
   readonly record: RegisterRecord;
+  readonly #memory: Memory;
   readonly #aims = new Aims();
   readonly #readWord: ReadWord;
   readonly #embedded: PtRegs;
@@ -20,6 +22,7 @@ export class CpuRegs implements AimedRegs {
   constructor(memory: Memory, model: CpuModel, readWord: ReadWord) {
     const base = () => this.#aims.current.address;
     const view = () => memory.view;
+    this.#memory = memory;
     this.model = model;
     this.record = new RegisterRecord(model.fregs, model.bigEndian, view, base);
     this.#readWord = readWord;
@@ -27,8 +30,9 @@ export class CpuRegs implements AimedRegs {
     this.#returnStub = model.addresses.trampolines + PLACE_RETURN_STUB;
   }
 
-  push(address: number, isExit: boolean): void {
-    this.#aims.push(address, isExit);
+  /// `fregs` is what the engine hands to handlers: its first word is the address of the record.
+  push(fregs: number, isExit: boolean): void {
+    this.#aims.push(this.#memory.load32(fregs + layout.FREGS_WORDS), isExit);
   }
 
   pop(): void {

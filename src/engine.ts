@@ -31,6 +31,10 @@ export interface EngineExports extends WebAssembly.Exports {
   task_frame(task: number, k: number): number;
   frame_real(task: number, cursor: number, retp: bigint, hook: bigint): number;
 
+  block_alloc(bytes: number): number;
+  block_free(address: number): number;
+  machine_run(machine: number, program: number, words: number, times: number): number;
+
   site_add(count: number): number;
   site_set_ip(site: number, low: number, high: number): number;
   site_set_users(site: number, users: number): number;
@@ -170,6 +174,13 @@ export class Engine {
   /// Adds `count` sites and returns the id of the first.
   addSites(count: number): number {
     return check(this.exports.site_add(count), `cannot add ${count} sites`);
+  }
+
+  /// A block of `bytes` zeroed bytes, for machines. Returns its address, a multiple of 8.
+  allocateBlock(bytes: number): number {
+    const address = this.exports.block_alloc(bytes);
+    if (address === 0) throw new EngineError('ENOMEM', `no memory for a block of ${bytes} bytes`);
+    return address;
   }
 
   /// A task with a shadow stack of `words` words. Returns its address.

@@ -49,14 +49,20 @@ export class FgraphEvent {
     return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#task() + layout.TASK_OVERRUN);
   }
 
-  /// Address of the nearest enclosing function that is recorded; 0 when the host called.
-  get parent(): number {
-    return this.#frame === 0 ? this.#over() : this.#memory.load64(this.#frame + layout.FRAME_RET);
+  /// Where the function returns to. Without a CPU: address of the nearest enclosing function that is recorded; 0 when the host
+  /// called.
+  get parent(): number | bigint {
+    return this.#address(layout.FRAME_RET);
   }
 
-  /// Identity of that function's activation, 0 for the host's.
-  get retp(): number {
-    return this.#frame === 0 ? this.#over() : this.#memory.load64(this.#frame + layout.FRAME_RETP);
+  /// Identity of the return slot. Without a CPU: of that function's activation, 0 for the host's.
+  get retp(): number | bigint {
+    return this.#address(layout.FRAME_RETP);
+  }
+
+  #address(offset: number): number | bigint {
+    if (this.#frame === 0) return this.#over();
+    return this.#memory.loadAddress(this.#frame + offset, this.site.ip);
   }
 
   #over(): never {

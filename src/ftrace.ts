@@ -14,7 +14,10 @@ import { isWasm, type WasmHandler } from './wasm-handlers.ts';
 
 /// A watched function begins. `ip` is the address of its site, `parentIp` that of its caller, as far as that is watched too, 0 for
 /// the host. `fregs` is good until the handler returns.
-export type CallHandler = (ip: TargetSite['ip'], parentIp: TargetSite['ip'], fregs: FtraceRegs) => unknown;
+/// Addresses are bigints on machines and numbers elsewhere. (Declared as a method, so that a handler may name the one it expects.)
+export type CallHandler = {
+  handler(ip: TargetSite['ip'], parentIp: TargetSite['ip'], fregs: FtraceRegs): unknown;
+}['handler'];
 
 interface CommonOptions extends FilterPair {
   /// For messages. Default `ftrace`.
@@ -145,7 +148,7 @@ export class FtraceOps extends Watcher {
     try {
       const { regs } = running.enter(this, true, site, frame, fregs);
       const { ip } = sites.byId(site);
-      const result: unknown = call.call(options, ip, engine.memory.load64(fregs + layout.FREGS_PARENT), regs);
+      const result: unknown = call.call(options, ip, engine.memory.loadAddress(fregs + layout.FREGS_PARENT, ip), regs);
       if (isPromise(result)) this.#failures.notePromise(result, `the handler of ${this.name}`);
       running.data.giveBack(mark);
     } catch (error) {

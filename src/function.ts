@@ -85,7 +85,7 @@ export class FunctionTracer extends Watcher {
         event.time = batch.time[i];
         event.pid = batch.pid[i];
         const parent = batch.call[i];
-        event.parent = parent === 0 ? null : (this.#host.sites.byIp(parent)?.id ?? null);
+        event.parent = parent === 0 ? null : (this.#host.sites.around(parent)?.id ?? null);
         piece += text.push(event);
       }
       pieces.push(piece);

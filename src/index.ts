@@ -1,5 +1,8 @@
 // The public API of `fprobe`.
 
+export type { CpuModel, CpuName } from './arch/arch.ts';
+export { CPUS, cpuModel } from './arch/index.ts';
+export type { CpuRegs } from './cpu-regs.ts';
 export { EngineError, type EngineExports } from './engine.ts';
 export { NoMatchError, SymbolMapError, WasmFormatError } from './errors.ts';
 export type { EntryHandler, FgraphOptions, FgraphUser, ReturnHandler, WasmFgraphOptions } from './fgraph.ts';
@@ -25,11 +28,16 @@ export type { Context } from './interrupts.ts';
 export type { LatencyName, LatencyOptions, LatencyTracer } from './latency.ts';
 export type { TaskCounts } from './memory.ts';
 export type { FunctionStatistics, ProfileOptions, Profiler } from './profile.ts';
+export { PtRegs, queryRegisterName, queryRegisterOffset } from './pt-regs.ts';
 export type { FtraceRegs, RegisterValue, Signature } from './regs.ts';
 export type { SourceLocation } from './symbols/locations.ts';
 export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';
 export type { AttachOptions, CallOptions, JsSite, JsTarget } from './target/js.ts';
 export type { WasmOptions } from './target/load.ts';
+export type { Body, DirectCall, Machine, MachineOptions } from './target/machine.ts';
+export { MachineProgram, ProgramError } from './target/machine-program.ts';
+export type { MachineSite, MachineSymbol, SymbolOptions } from './target/machine-symbols.ts';
+export type { MachineTask } from './target/machine-task.ts';
 export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
 export type { WasmTarget } from './target/wasm.ts';
 export type { Task, TaskOptions } from './tasks.ts';

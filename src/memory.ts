@@ -136,16 +136,24 @@ export class Memory {
     return this.load32(task + layout.TASK_STACK);
   }
 
-  /// The frames on a task's shadow stack, newest first: where they begin (the mark that drops them) and their locations.
-  *frames(task = this.#exports.task_current()): Generator<{ base: number; ip: number }> {
+  /// The frames on a task's shadow stack, newest first: where they begin (the mark that drops them), their sites and
+  /// where those are; of a machine's frames `ip` is not exact.
+  *frames(task = this.#exports.task_current()): Generator<{ base: number; site: number; ip: number }> {
     const bottom = this.stackBottom(task);
+    const extra = this.load32(task + layout.TASK_FRAME_FP);
     let base = this.load32(task + layout.TASK_BASE);
     while (base !== 0) {
-      yield { base, ip: this.load64(base + layout.FRAME_FUNC) };
-      const word = this.load32(base - layout.WORD_SIZE);
+      yield { base, site: this.load32(base + layout.FRAME_SITE), ip: this.load64(base + layout.FRAME_FUNC) };
+      const start = base - extra;
+      const word = this.load32(start - layout.WORD_SIZE);
       const distance = (word & layout.FGRAPH_FRAME_OFFSET_MASK) << layout.WORD_SHIFT;
-      base = base === bottom ? 0 : base - layout.WORD_SIZE - distance;
+      base = start === bottom ? 0 : start - layout.WORD_SIZE - distance;
     }
+  }
+
+  /// The address at `at`, as a bigint where addresses are bigints, as a number elsewhere.
+  loadAddress(at: number, like: number | bigint): number | bigint {
+    return typeof like === 'bigint' ? this.u64[at >>> 3]! : this.load64(at);
   }
 
   counts(task = this.#exports.task_current()): TaskCounts {

@@ -137,6 +137,6 @@ export class WordRegs implements AimedRegs {
     let word = 0;
     for (let k = 0; k < n; k++) word += valueForm(types[k]!).words;
     const form = valueForm(types[n]!);
-    return word + form.words <= count ? form.read(this.#memory.u64, at + word) : undefined;
+    return word + form.words <= count ? form.read(this.#memory, at + word) : undefined;
   }
 }

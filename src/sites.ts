@@ -3,11 +3,15 @@
 
 import type { Memory } from './memory.ts';
 import { type AimedRegs, WordRegs } from './regs.ts';
+import { Machine } from './target/machine.ts';
+import type { MachineSite } from './target/machine-symbols.ts';
 import type { Target, TargetSite } from './target/target.ts';
 
 export class Sites {
   readonly #byId: TargetSite[] = [];
-  readonly #byIp = new Map<number, TargetSite>();
+  readonly #byIp = new Map<number | bigint, TargetSite>();
+  /// Of machines: first address → the function that begins there.
+  readonly #machines: MachineSite[][] = [];
   /// By id, of targets that show registers of their own.
   readonly #regs: AimedRegs[] = [];
   readonly #words: AimedRegs;
@@ -22,6 +26,11 @@ export class Sites {
       this.#byIp.set(site.ip, site);
       if (target.regs) this.#regs[site.id] = target.regs;
     }
+    if (target instanceof Machine) {
+      this.#machines.push([...target.sites]);
+      for (const site of target.sites)
+        if (!this.#byIp.has(site.symbol.address)) this.#byIp.set(site.symbol.address, site);
+    }
   }
 
   /// The site with this id, which the engine gave.
@@ -29,13 +38,28 @@ export class Sites {
     return this.#byId[id];
   }
 
-  byIp(ip: number): TargetSite | undefined {
-    return this.#byIp.get(ip);
+  /// The site whose address this is, however it is written; of a machine's function also the address where it begins. Undefined
+  /// when there is none.
+  at(address: number | bigint): TargetSite | undefined {
+    const exact = this.#byIp.get(address);
+    return exact ?? this.#byIp.get(typeof address === 'bigint' ? Number(address) : BigInt(address));
   }
 
-  /// The site whose address this is, however it is written; undefined when there is none.
-  at(address: number | bigint): TargetSite | undefined {
-    return this.#byIp.get(Number(address));
+  /// The function that an address is in: a site, or somewhere in a machine's function.
+  around(address: number | bigint): TargetSite | undefined {
+    if (typeof address === 'number') return this.#byIp.get(address);
+    for (const sites of this.#machines) {
+      let low = 0;
+      let high = sites.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (sites[middle]!.symbol.address <= address) low = middle + 1;
+        else high = middle;
+      }
+      const site = sites[low - 1];
+      if (site && address < site.symbol.address + BigInt(site.symbol.size)) return site;
+    }
+    return undefined;
   }
 
   /// The name of the function at a site, its id where nobody knows one.

@@ -50,6 +50,7 @@ import {
   type Owner,
   type WasmOptions,
 } from './target/load.ts';
+import { Machine, type MachineOptions } from './target/machine.ts';
 import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';
@@ -227,7 +228,7 @@ export class Tracer {
   /// The sites of the frames on the current task's shadow stack, innermost first; empty when nothing that is traced runs.
   frames(): TargetSite[] {
     this.#users.settle();
-    return Array.from(this.#engine.memory.frames(), ({ ip }) => this.#sites.byIp(ip)!);
+    return Array.from(this.#engine.memory.frames(), ({ site }) => this.#sites.byId(site));
   }
 
   /// `enabled_functions`: the sites of all targets that anybody watches, and how many do; all users of the function graph count as
@@ -307,6 +308,14 @@ export class Tracer {
       this.#owner.attach(target);
     }
     return standIn as F;
+  }
+
+  /// A model of a CPU whose functions are called by scripts and programs, through the trampolines and register records of that
+  /// CPU. Throws RangeError and TypeError for an unknown CPU and for symbols that cannot be.
+  machine(options: MachineOptions): Machine {
+    const machine = new Machine({ engine: this.#engine, tasks: this.#host.tasks }, ++this.#targets, options);
+    this.#owner.attach(machine);
+    return machine;
   }
 
   /// Throws `NoMatchError` for a glob that matches no function of any target so far, with the names that are nearest to it.

@@ -59,7 +59,7 @@ export interface Trampoline {
   readonly sets: Readonly<Record<string, bigint>>;
   /// Registers that come back from the fields of the same name; all others that a callee may use are lost.
   readonly restores: readonly string[];
-  /// Bytes of stack beside the record: fake frames, headers.
+  /// Bytes of stack beside the record: fake frames, headers. The machine has them below it.
   readonly frame: number;
 }
 
@@ -185,8 +185,10 @@ export interface CpuModel {
 export const PLACE_RETURN_TO_HANDLER = 0n;
 /// A function that only returns.
 export const PLACE_RETURN_STUB = 0x40n;
-export const PLACE_FTRACE_CALLER = 0x100n;
-export const PLACE_FTRACE_REGS_CALLER = 0x200n;
+/// Where a call that nobody made returns to.
+export const PLACE_OUTSIDE = 0x80n;
+/// Bytes of that page.
+export const PLACES_SIZE = 0x1000;
 
 /// The names of fields, with the offsets they stand for.
 export function namesOf(layout: RecordLayout, names: string): Map<string, number> {

@@ -72,11 +72,11 @@ export const s390x: CpuModel = {
 
   clobbered: ['r0', 'r1', 'r2', 'r3', 'r4', 'r5', 'r14'],
   frame: {
-    size: STANDARD_FRAME + 32,
-    chainAt: -STANDARD_FRAME - 32,
+    size: STANDARD_FRAME + 56,
+    chainAt: -STANDARD_FRAME - 56,
     linkAt: 112,
     chain: 'r15',
-    chainValue: -STANDARD_FRAME - 32,
+    chainValue: -STANDARD_FRAME - 56,
   },
 
   full: { field: 'flags', mask: FLAG_FULL },

@@ -2,32 +2,38 @@
 // (FREGS_* in assembly/layout.ts). There is no stack pointer, no frame pointer and no return address to be seen; those read as
 // 0 and are never invented.
 
+import type { Memory } from '../memory.ts';
+
 /// How many words a value of a type takes, and how they become a JavaScript value.
 export interface ValueForm {
   readonly words: number;
-  /// `low` and `high` are the words as they were passed, unsigned.
-  read(words: BigUint64Array, at: number): number | bigint | undefined;
+  /// `at` is the number of the first word in memory.
+  read(memory: Memory, at: number): number | bigint | undefined;
 }
 
-const bits = new DataView(new ArrayBuffer(8));
+// Numbers go through their halves: a bigint on the way would cost more than all the rest of a callback.
+const halves = new Uint32Array(2);
+const float = new Float32Array(halves.buffer);
+const double = new Float64Array(halves.buffer);
 
-const i32: ValueForm = { words: 1, read: (words, at) => Number(BigInt.asIntN(32, words[at])) };
-const i64: ValueForm = { words: 1, read: (words, at) => BigInt.asIntN(64, words[at]) };
+const i32: ValueForm = { words: 1, read: (memory, at) => memory.u32[at * 2] | 0 };
+const i64: ValueForm = { words: 1, read: (memory, at) => BigInt.asIntN(64, memory.u64[at]) };
 const f32: ValueForm = {
   words: 1,
-  read(words, at) {
-    bits.setUint32(0, Number(BigInt.asUintN(32, words[at])));
-    return bits.getFloat32(0);
+  read({ u32 }, at) {
+    halves[0] = u32[at * 2];
+    return float[0];
   },
 };
 const f64: ValueForm = {
   words: 1,
-  read(words, at) {
-    bits.setBigUint64(0, words[at]);
-    return bits.getFloat64(0);
+  read({ u32 }, at) {
+    halves[0] = u32[at * 2];
+    halves[1] = u32[at * 2 + 1];
+    return double[0];
   },
 };
-const v128: ValueForm = { words: 2, read: (words, at) => words[at] | (words[at + 1] << 64n) };
+const v128: ValueForm = { words: 2, read: ({ u64 }, at) => u64[at] | (u64[at + 1] << 64n) };
 /// A reference: its word is 0 and says nothing.
 const reference: ValueForm = { words: 1, read: () => undefined };
 

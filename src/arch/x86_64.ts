@@ -67,7 +67,7 @@ export const x86_64: CpuModel = {
   callOps: false,
 
   clobbered: ['ax', 'cx', 'dx', 'si', 'di', 'r8', 'r9', 'r10', 'r11', 'flags'],
-  frame: { size: 48, chainAt: -8, linkAt: 0, chain: 'bp', chainValue: -8 },
+  frame: { size: 56, chainAt: -8, linkAt: 0, chain: 'bp', chainValue: -8 },
 
   full: { field: 'cs', mask: 0xffff_ffff_ffff_ffffn },
   userMode: { field: 'cs', mask: 3n, bits: 'any' },

@@ -24,13 +24,17 @@ export const FPROBE_FL_SHARED_EXIT = layout.FPROBE_FL_SHARED_EXIT;
 /// `fregs` and `data` are good until the handler returns. `data` is the probe's own entry data of this activation, not zeroed,
 /// `null` without any, or without an exit handler. From an entry handler, a result other than `undefined`, `null`, `false` and 0
 /// cancels the exit handler for this activation. The result of an exit handler is ignored.
-export type FprobeHandler = (
-  probe: Fprobe,
-  entryIp: TargetSite['ip'],
-  retIp: number,
-  fregs: FtraceRegs,
-  data: DataView | null,
-) => unknown;
+///
+/// Addresses are bigints on machines and numbers elsewhere. (Declared as a method, so that a handler may name the one it expects.)
+export type FprobeHandler = {
+  handler(
+    probe: Fprobe,
+    entryIp: TargetSite['ip'],
+    retIp: TargetSite['ip'],
+    fregs: FtraceRegs,
+    data: DataView | null,
+  ): unknown;
+}['handler'];
 
 export interface FprobeHandlers<Handler = FprobeHandler> {
   readonly entry?: Handler;
@@ -334,9 +338,9 @@ export class Fprobe {
     const { mark } = data;
     const words = engine.memory.u32;
     const at = about >>> 2;
-    const retIp = words[at + 1] * 2 ** 32 + words[at];
     const address = words[at + 2];
     const called = sites.byId(site);
+    const retIp = typeof called.ip === 'bigint' ? engine.memory.u64[about >>> 3] : words[at + 1] * 2 ** 32 + words[at];
     const regs = sites.regs(site);
     let result: unknown;
     regs.push(fregs, !isEntry, called.types);

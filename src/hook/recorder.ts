@@ -169,7 +169,7 @@ export class Recorder {
       const found = this.#sites[id];
       if (!found) return [];
       const { index, ip, name } = found.site;
-      return [{ site: id, name, module: found.module, index, offset: ip % TARGET_STRIDE }];
+      return [{ site: id, name, module: found.module, index, offset: Number(ip) % TARGET_STRIDE }];
     });
   }
 

@@ -8,8 +8,9 @@ import type { SourceLocation } from '../symbols/locations.ts';
 export interface TargetSite {
   /// Engine-wide site id.
   readonly id: number;
-  /// Address of the site: target number × 2^32 + the target's own offset; below 2^53.
-  readonly ip: number;
+  /// Address of the site. On targets without a CPU a number, target number × 2^32 + the target's own offset, below 2^53; on a
+  /// machine the location, a bigint.
+  readonly ip: number | bigint;
   /// Index of the function in the target's own numbering.
   readonly index: number;
   /// The name that is shown: demangled, without parameters.

@@ -96,7 +96,7 @@ export class WasmTarget implements Target {
     this.#dispatcher = Number(this.#call?.name ?? -1); // the name of an exported function is its index
     for (const site of options.sites) {
       this.#siteOfFunction.set(site.index, site);
-      this.#indexOfIp.set(site.ip, site.index);
+      this.#indexOfIp.set(Number(site.ip), site.index);
     }
     this.#attach(exports[abi.EXPORT_TABLE] as WebAssembly.Table);
   }

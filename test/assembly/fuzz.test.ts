@@ -4,6 +4,7 @@
 
 import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import { BLOCK_BYTES, BLOCK_HEADER_SIZE, BLOCK_NEXT } from '../../assembly/machine-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
 import { checkFprobes, regions as fprobeRegions, records, registered, request } from './fprobe.ts';
@@ -142,6 +143,8 @@ function checkOps({ memory }: Engine): void {
 }
 
 /// Every byte from the start of the heap to its end is in one region: somebody's, or free.
+const blocksOf = (engine: Engine): number[] => list(engine, layout.ABI_BLOCKS, BLOCK_NEXT - BLOCK_HEADER_SIZE);
+
 function checkHeap(engine: Engine): void {
   const { memory, exports } = engine;
   const regions: [from: number, size: number, what: string][] = [];
@@ -170,6 +173,9 @@ function checkHeap(engine: Engine): void {
     if (rows > 0) add(memory.load32(gops + layout.GOPS_STATS), rows * layout.STAT_SIZE, 'statistics');
   }
   for (const [from, bytes] of fprobeRegions(engine)) add(from, bytes, 'fprobes');
+  for (const block of blocksOf(engine)) {
+    add(block - BLOCK_HEADER_SIZE, memory.load32(block - BLOCK_HEADER_SIZE + BLOCK_BYTES) + BLOCK_HEADER_SIZE, 'block');
+  }
   for (let k = 0; k < layout.ABI_FREE_CLASSES; k++) {
     for (const free of list(engine, layout.ABI_FREE + 4 * k, 0)) add(free, 2 ** k, 'free');
   }
@@ -350,6 +356,7 @@ async function run(seed: number): Promise<void> {
     if (name === 'fprobe_request' && Number(values[0]) > 5000) values[0] = 300;
     if (name === 'ops_register' && memory.load32(layout.ABI_OPS_CAPACITY) > 32) name = 'ops_unregister';
     if (name === 'graph_filter' || name === 'graph_depth') values = [random.oneIn(5) ? 1 : 0];
+    if (name === 'block_alloc' && (Number(values[0]) > 5000 || blocksOf(engine).length > 6)) name = 'block_free';
     if (name === 'site_add') values[0] = memory.load32(layout.ABI_SITE_COUNT) > 140 ? -1 : random.below(100);
     history.push(`${' '.repeat(nested)}${name} ${values.join(' ')}`);
     if (history.length > 40) history.shift();

@@ -73,7 +73,7 @@ describe('words', () => {
     const inner = exports.enter(0);
     expect([memory.load64(outer), memory.load64(outer + layout.FRAME_RETP)]).toEqual([0, 0]);
     expect([memory.load64(inner), memory.load64(inner + layout.FRAME_RETP)]).toEqual([77, outer]);
-    expect([...memory.frames()]).toEqual([inner, outer].map((base) => ({ base, ip: 77 })));
+    expect([...memory.frames()]).toEqual([inner, outer].map((base) => ({ base, site: 0, ip: 77 })));
     expect([0, 1, 2].map((k) => exports.task_frame(exports.task_current(), k))).toEqual([inner, outer, 0]);
   });
 });
