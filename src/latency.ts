@@ -195,7 +195,7 @@ export class LatencyTracer implements InterruptObserver {
   /// Where the section begins or ends: the function that does it, as far as it is watched.
   #point(time: number): void {
     for (const { ip } of this.#host.engine.memory.frames()) {
-      const site = this.#host.sites.byIp(ip);
+      const site = this.#host.sites.around(ip);
       if (!site) return;
       this.#record(ENTRY, site.id, 0, time, time);
       this.#record(RETURN, site.id, 0, time, time);

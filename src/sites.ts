@@ -42,7 +42,8 @@ export class Sites {
   /// when there is none.
   at(address: number | bigint): TargetSite | undefined {
     const exact = this.#byIp.get(address);
-    return exact ?? this.#byIp.get(typeof address === 'bigint' ? Number(address) : BigInt(address));
+    if (exact || (typeof address === 'number' && !Number.isSafeInteger(address))) return exact;
+    return this.#byIp.get(typeof address === 'bigint' ? Number(address) : BigInt(address));
   }
 
   /// The function that an address is in: a site, or somewhere in a machine's function.

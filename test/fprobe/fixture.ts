@@ -21,7 +21,9 @@ export interface Fixture {
   /// What runs inside fa. Nothing at first.
   inside: () => void;
   /// Address of a function's location.
-  ip(name: string): number;
+  ip(name: string): number | bigint;
+  /// Words of a frame on the shadow stack, 3 unless given.
+  readonly frameWords?: number;
   /// Functions that can be traced.
   readonly traceable: number;
   /// Takes the functions away.

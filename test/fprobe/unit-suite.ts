@@ -21,7 +21,7 @@ class Shared {
 
   get handlers(): FprobeHandlers {
     const { tracer } = this.#fixture;
-    const isA = (ip: number) => ip === this.#fixture.ip('fa');
+    const isA = (ip: number | bigint) => ip === this.#fixture.ip('fa');
     return {
       entry: (probe, ip, _ret, _fregs, data) => {
         expect(inCallback(tracer)).toBe(true);
@@ -155,8 +155,8 @@ function sample(
   print: (line: string) => void,
 ): () => void {
   let hits = 0;
-  const hex = (value: number) => `0x${value.toString(16)}`;
-  const at = (ip: number) => {
+  const hex = (value: number | bigint) => `0x${value.toString(16)}`;
+  const at = (ip: number | bigint) => {
     const site = [...tracer.targets].flatMap(({ sites }) => sites).find((site) => site.ip === ip);
     return site ? `${site.name}+0x0` : hex(ip);
   };

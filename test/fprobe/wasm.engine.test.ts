@@ -31,7 +31,7 @@ async function make(stackWords?: number): Promise<Fixture> {
       return instance.exports as unknown as Functions;
     },
     inside: () => {},
-    ip: (name) => target!.sites.find((site) => site.name === name)!.ip as number,
+    ip: (name) => target!.sites.find((site) => site.name === name)!.ip,
     get traceable() {
       return target!.sites.length;
     },
