@@ -874,3 +874,59 @@ describe('handlers', () => {
     ]);
   });
 });
+
+test('what tracing itself is made of can be traced', async () => {
+  const module = new WebAssembly.Module(
+    wat(`(module (func (export "h") (param i32 i32 i32 i32) (result i32) (i32.const 1)))`) as Uint8Array<ArrayBuffer>,
+  );
+  const objects = { Math, Number, Reflect, Object, JSON, Array: Array.prototype, Function: Function.prototype };
+  const more = { WeakMap: WeakMap.prototype, Map: Map.prototype, DataView: DataView.prototype, performance };
+  const work = () => {
+    const list = [3, 1, 2].map((n) => Math.max(n, 1.5)).sort();
+    const map = new Map([[1, Number.isInteger(2)]]);
+    map.forEach((value, key) => {
+      list.push(Number(value) + key);
+    });
+    new DataView(new ArrayBuffer(8)).setFloat64(0, 1);
+    return JSON.stringify([
+      list,
+      Reflect.apply(String.prototype.at, 'abc', [1]),
+      Object.keys({ a: 1 }),
+      performance.now() > 0,
+    ]);
+  };
+  const expected = work();
+  for (const clock of ['counter', 'mono'] as const) {
+    const tracer = await Tracer.create({ clock });
+    const targets = Object.entries({ ...objects, ...more }).map(([name, object]) =>
+      tracer.attachObject(object, { name, prototypes: name === 'performance' }),
+    );
+    const profile = tracer.startProfile();
+    const { h } = new WebAssembly.Instance(module).exports;
+    const users = [
+      tracer.registerFgraph({ entry: h as never, return: h as never }),
+      tracer.registerFgraph({ entry: (_, fregs) => Math.max(Number(fregs.argument(0) !== 0), 1) === 1, return() {} }),
+    ];
+    let seen: string;
+    try {
+      seen = work();
+    } finally {
+      for (const user of users) user.unregister();
+      for (const target of targets) tracer.detach(target);
+    }
+    expect(seen).toBe(expected);
+    expect(targets.flatMap(({ left }) => left)).toEqual([]);
+    expect(tracer.frames()).toEqual([]);
+    const called = profile.rows().map(({ name }) => name);
+    const names = [
+      'Math.max',
+      'Array.push',
+      'Map.forEach',
+      'DataView.setFloat64',
+      'JSON.stringify',
+      'Reflect.apply',
+      'performance.now',
+    ];
+    expect(called).toEqual(expect.arrayContaining(names));
+  }
+});

@@ -16,7 +16,9 @@ import type { Engine, EngineExports } from '../../engine.ts';
 import { type Callable, originalOf } from './source.ts';
 import { wordOf } from './words.ts';
 
+// Kept from now: a program may trace `Reflect` and `Math`, too.
 const { apply, construct } = Reflect;
+const { min } = Math;
 
 const NO_ARGUMENTS: readonly unknown[] = [];
 
@@ -76,7 +78,7 @@ export class JsCalls {
       this.#exports.restore(mark);
     } catch {
       // The stack is nearly full, and the error on its way out must not be replaced by ours.
-      this.#owed = this.#owed === 0 ? mark : Math.min(this.#owed, mark);
+      this.#owed = this.#owed === 0 ? mark : min(this.#owed, mark);
     }
   }
 
@@ -96,10 +98,10 @@ export class JsCalls {
   #enterWords(site: number, args: readonly unknown[]): number {
     const count = args.length;
     if (count === 0) return this.#exports.enter(site);
-    const most = Math.min(count, layout.FREGS_MAX);
+    const most = min(count, layout.FREGS_MAX);
     for (let n = ENTER_WORDS_MAX; n < most; n++) this.#exports.word(n, wordOf(args[n]));
     const words: unknown[] = [site];
-    const direct = Math.min(count, ENTER_WORDS_MAX);
+    const direct = min(count, ENTER_WORDS_MAX);
     for (let n = 0; n < direct; n++) words[n + 1] = wordOf(args[n]);
     return apply(this.#exports[`enter_${direct}` as 'enter_1'], undefined, words as [number, bigint]);
   }
