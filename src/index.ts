@@ -42,4 +42,4 @@ export type { NotraceFunction, Target, TargetSite } from './target/target.ts';
 export type { WasmTarget } from './target/wasm.ts';
 export type { Task, TaskOptions } from './tasks.ts';
 export { type ClockName, type InstantiateResult, Tracer, type TracerOptions } from './tracer.ts';
-export type { WasmHandler } from './wasm-handlers.ts';
+export type { WasmFprobeHandler, WasmHandler } from './wasm-handlers.ts';
