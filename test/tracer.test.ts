@@ -373,6 +373,7 @@ describe('README.md', async () => {
       'Users of your own',
       'JavaScript functions',
       'Only the instrumenter',
+      ...['fprobe on fgraph', 'fprobe on fgraph 2', 'fprobe on fgraph 3'], // in fprobe/readme.test.ts
     ]);
   });
 
