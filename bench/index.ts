@@ -17,6 +17,7 @@ const QUESTIONS: Readonly<Record<string, () => Promise<Question>>> = {
   'engine-pair': () => import('./engine-pair.ts'),
   users: () => import('./users.ts'),
   handlers: () => import('./handlers.ts'),
+  fprobe: () => import('./fprobe.ts'),
   statistics: () => import('./statistics.ts'),
   'programs-on': () => import('./programs-on.ts'),
   'trace-programs': () => import('./trace-programs.ts'),
