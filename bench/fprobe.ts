@@ -1,9 +1,11 @@
-// What does a probe take for each call, and what do many of them take? No instrumented program here: a module calls `enter_1`
+// What does a probe take for each call, and what do many of them take? But for JavaScript handlers there is no instrumented program: a
+// module calls `enter_1`
 // and `leave_value` through a table in a bare loop, over sites in random order, so that what is measured is the engine and the two
 // calls into it. Beside it, in the same rounds, the two schemes that this design was made to beat (baseline/).
 
 import * as layout from '../assembly/layout.ts';
 import { type Engine, type FprobeRequest, loadEngine } from '../src/engine.ts';
+import { type FprobeHandlers, Tracer } from '../src/index.ts';
 import { FIXED_TABLE_MEMORY, fixedTable } from './baseline/fixed-table.ts';
 import { maxactive, RETHOOK_NODE_SIZE, rethook } from './baseline/rethook.ts';
 import { type Case, clocks, measure, type Report, type Row, type Settings, since, type TableRow } from './harness.ts';
@@ -67,7 +69,15 @@ async function caller(name: string, exports: WebAssembly.Exports, sites: number,
   return { name, run: pairs, calls: CALLS, expected: accepted, warm: WARM_SECONDS };
 }
 
-type Kind = 'built-in' | 'wasm' | 'js';
+const SCRIPTED = `(module
+  (func $f (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+  (func (export "run") (param $calls i32) (result i32) (local $x i32)
+    (loop $again
+      (local.set $x (call $f (local.get $x)))
+      (br_if $again (local.tee $calls (i32.sub (local.get $calls) (i32.const 1)))))
+    (local.get $x)))`;
+
+type Kind = 'built-in' | 'wasm';
 
 interface Setup {
   readonly kind: Kind;
@@ -82,7 +92,7 @@ interface Setup {
 }
 
 async function handlersFor(engine: Engine, kind: Kind): Promise<[entry: number, exit: number]> {
-  if (kind !== 'wasm') return [1, 2];
+  if (kind === 'built-in') return [0, 0];
   const { table, memory } = engine.exports;
   const bytes = distinct(await assembleText('probe-handlers', HANDLERS));
   const { instance } = await WebAssembly.instantiate(bytes, { host: { memory } });
@@ -98,24 +108,24 @@ function requestOf({ kind, entry, exit, size = 0 }: Setup, ids: readonly [number
     const source = exit ? layout.FPROBE_SOURCE_RESULT : layout.FPROBE_SOURCE_HIT;
     return { ...shared, kind: layout.FPROBE_KIND_COUNT, entry: 0, exit: 0, source };
   }
-  const number = kind === 'wasm' ? layout.FPROBE_KIND_WASM : layout.FPROBE_KIND_HOST;
-  return { ...shared, kind: number, entry: entry ? ids[0] : 0, exit: exit ? ids[1] : 0 };
+  return { ...shared, kind: layout.FPROBE_KIND_WASM, entry: entry ? ids[0] : 0, exit: exit ? ids[1] : 0 };
 }
 
 async function startEngine(sites: number): Promise<Engine> {
-  let hits = 0;
-  const engine: Engine = await loadEngine({
-    call(_handler, about) {
-      // What a handler of the library begins with: the return address, and where the data are.
-      const words = engine.memory.u32;
-      hits += words[about >>> 2] + words[(about + layout.FPROBE_CALL_DATA) >>> 2] > 0 ? 1 : 0;
-      return 0;
-    },
-  });
+  const engine = await loadEngine();
   engine.exports.task_switch(engine.createTask(1 << 16));
   engine.addSites(sites);
   for (let site = 0; site < sites; site++) engine.memory.setSiteIp(site, 2 ** 32 + site * 48);
   return engine;
+}
+
+/// JavaScript handlers go through the library, so here a program is instrumented, and probed as a user does it.
+async function scripted(name: string, handlers: FprobeHandlers): Promise<Case> {
+  const tracer = await Tracer.create({ clock: 'counter' });
+  const { instance } = await tracer.instantiate(distinct(await assembleText('probe-program', SCRIPTED)));
+  tracer.registerFprobe({ symbols: ['f'], ...handlers });
+  const { run } = instance.exports as { run: (calls: number) => number };
+  return { name, run: () => run(CALLS), calls: CALLS, expected: CALLS, warm: WARM_SECONDS };
 }
 
 const all = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
@@ -172,13 +182,19 @@ export async function run(settings: Settings): Promise<Report> {
     'wasm, entry and exit, 8 bytes': { kind: 'wasm', ...both, size: 8 },
     'wasm, entry and exit, 120 bytes': { kind: 'wasm', ...both, size: 120 },
     'wasm, entry and exit, 8 bytes, general path': { kind: 'wasm', ...both, size: 8, short: false },
-    'js, entry only': { kind: 'js', entry: true },
-    'js, exit only': { kind: 'js', exit: true },
-    'js, entry and exit, 8 bytes': { kind: 'js', ...both, size: 8 },
   };
   const cases = await Promise.all(Object.entries(names).map(([name, setup]) => probed(name, setup)));
   const rethooks = await rival('rethook: wasm, entry and exit, 8 bytes', await rethook(maxactive(64, 2)), 64);
-  const perHit = measure([await nothing(), ...cases, rethooks], settings);
+  const entry = () => 0;
+  const exit = (): void => {};
+  const js = [
+    await scripted('js, entry only', { entry }),
+    await scripted('js, exit only', { exit }),
+    await scripted('js, entry and exit', { entry, exit }),
+    await scripted('js, entry and exit, 8 bytes', { entry, exit, entryDataSize: 8 }),
+    await scripted('js, entry and exit, 120 bytes', { entry, exit, entryDataSize: 120 }),
+  ];
+  const perHit = measure([await nothing(), ...cases, ...js, rethooks], settings);
 
   const onOne = [1, 2, 4, 8, 16, 32];
   const several = measure(
