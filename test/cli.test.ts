@@ -100,6 +100,10 @@ describe('fprobe list', () => {
     );
     writeFileSync(`${module}.symbols`, '42:found\n');
     expect((await fprobe('list', module, '-f', 'found')).stdout).toContain('  found (');
+    writeFileSync(`${module}.symbols`, '2008:found\n');
+    expect((await fprobe('list', module, '-f', 'func[[]42]')).stderr).toBe(
+      `fprobe: warning: symbol map not used: ${module}.symbols names function 2008 of a module that has 2008\n`,
+    );
     writeFileSync(`${module}.symbols`, 'nonsense\n');
     const { code, stdout, stderr } = await fprobe('list', module, '-f', 'func[[]42]', '-l');
     expect({ code, lines: stdout.split('\n').length }).toEqual({ code: 0, lines: 2 });

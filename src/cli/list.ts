@@ -112,7 +112,8 @@ function read(path: string, symbols: string | undefined): Listing {
   const bytes = readInput(path);
   try {
     const module = readModule(bytes);
-    return { module, rows: rowsOf(module, symbols === undefined ? symbolMapBeside(path, warn) : readSymbols(symbols)) };
+    const map = symbols === undefined ? symbolMapBeside(path, module.functionTypes.length, warn) : readSymbols(symbols);
+    return { module, rows: rowsOf(module, map) };
   } catch (error) {
     if (error instanceof WasmFormatError) throw new UsageError(`${path}: ${error.message}`);
     throw error;

@@ -1,11 +1,14 @@
 // What the hook does with the modules of one thread: instruments them, by way of the cache, and makes them targets of the thread's
 // tracer, under a name that a user recognises.
 
-import { basename, extname } from 'node:path';
+import { basename, extname, isAbsolute } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Cache } from '../cache.ts';
 import { WasmFormatError } from '../errors.ts';
 import { Names } from '../instrument/names.ts';
 import { customSections, readModule } from '../instrument/reader.ts';
+import { symbolMapBeside } from '../symbols/symbol-file.ts';
+import type { SymbolMap } from '../symbols/symbol-map.ts';
 import type { Linking } from '../target/load.ts';
 import { type Prepared, type PreparedBytes, prepareBytes } from '../target/prepare.ts';
 import type { WasmTarget } from '../target/wasm.ts';
@@ -63,7 +66,15 @@ export class Modules implements ModuleHook {
     const made = this.#made.get(prepared);
     const name = made ? made.name : prepared.moduleName || scriptName(from);
     if (!made && this.#recorder && !this.#recorder.wants(name ?? '')) return undefined;
-    return this.#tracer.link(prepared, { name });
+    return this.#tracer.link(prepared, { name, symbols: this.#symbolMap(prepared, from) });
+  }
+
+  /// The symbol map beside the script or the file that the module comes from.
+  #symbolMap(prepared: Prepared, from: string | undefined): SymbolMap | undefined {
+    const path = from === undefined ? undefined : pathOf(from);
+    return path === undefined
+      ? undefined
+      : symbolMapBeside(path, prepared.functions, (message) => this.#recorder?.note(message));
   }
 
   linked(prepared: Prepared, target: WasmTarget): void {
@@ -82,4 +93,14 @@ function scriptName(from: string | undefined): string | undefined {
   if (from === undefined) return undefined;
   const name = basename(from.replace(/[?#].*$/, ''));
   return name.slice(0, name.length - extname(name).length) || undefined;
+}
+
+/// The file of a script; undefined for code that is in none.
+function pathOf(from: string): string | undefined {
+  try {
+    const path = from.startsWith('file:') ? fileURLToPath(from.replace(/[?#].*$/, '')) : from;
+    return isAbsolute(path) ? path : undefined;
+  } catch {
+    return undefined; // a URL of another machine
+  }
 }
