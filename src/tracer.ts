@@ -11,7 +11,7 @@ import {
   loadEngine,
   loadEngineSync,
 } from './engine.ts';
-import { badRange } from './errors.ts';
+import { badRange, badType, shown } from './errors.ts';
 import { type FgraphOptions, FgraphUser, type WasmFgraphOptions } from './fgraph.ts';
 import { checkFilter, type Filter, type FilterPair } from './filter.ts';
 import {
@@ -64,6 +64,9 @@ export type ClockName = 'counter' | 'mono';
 export interface TracerOptions {
   /// Where times come from. Default `mono`.
   readonly clock?: ClockName;
+  /// The clock `mono`: nanoseconds since any fixed moment, below 2^53. Called for every event that needs its time, in the middle
+  /// of it: it must not throw. Default `performance.now()`.
+  readonly now?: () => number;
   /// Size of the shadow stack in words of 8 bytes, 64 to 16777216. A recorded activation takes 6, more with several users; deeper
   /// calls are not recorded. One whose frame has no room is counted as overrun; one whose frame fits, but not the users' data
   /// on it, is not, nor are those inside it (spec/fgraph.md §4). Default 131074 (1 MiB, some 21,800 activations).
@@ -89,8 +92,9 @@ const MODULE_OPTIONS = ['name', 'filter', 'notrace', ...CALL_OPTIONS];
 const ATTACH_OPTIONS = [...MODULE_OPTIONS, 'prototypes'];
 
 function checkCreation(options: TracerOptions): void {
-  checkOptions('Tracer.create', options, ['clock', 'stackWords', 'engine']);
-  const { clock = 'mono' } = options;
+  checkOptions('Tracer.create', options, ['clock', 'now', 'stackWords', 'engine']);
+  const { clock = 'mono', now } = options;
+  if (now !== undefined && typeof now !== 'function') throw badType(`now is ${shown(now)}, expected a function`);
   if (clock !== 'mono' && clock !== 'counter') {
     throw badRange(`clock is '${clock}', expected 'mono' or 'counter'`);
   }
@@ -151,7 +155,8 @@ export class Tracer {
   static async create(options: TracerOptions = {}): Promise<Tracer> {
     checkCreation(options);
     const handlers = new Handlers();
-    const engine = await (options.engine ? instantiateEngine(options.engine, handlers) : loadEngine(handlers));
+    const imports = { call: handlers.call, clock: options.now };
+    const engine = await (options.engine ? instantiateEngine(options.engine, imports) : loadEngine(imports));
     return Tracer.#start(engine, handlers, options);
   }
 
@@ -159,7 +164,8 @@ export class Tracer {
   static createSync(options: TracerOptions = {}): Tracer {
     checkCreation(options);
     const handlers = new Handlers();
-    const engine = options.engine ? instantiateEngineSync(options.engine, handlers) : loadEngineSync(handlers);
+    const imports = { call: handlers.call, clock: options.now };
+    const engine = options.engine ? instantiateEngineSync(options.engine, imports) : loadEngineSync(imports);
     return Tracer.#start(engine, handlers, options);
   }
 

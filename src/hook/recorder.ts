@@ -30,6 +30,15 @@ const NANOSECONDS = 1e6; // per millisecond
 const NOTES_MAX = 100;
 const TICKS_PER_US = 1000;
 
+// As it was when the program began: some replace it, to test what depends on time.
+const milliseconds = performance.now.bind(performance);
+
+/// From one snapshot of a worker's recording to the next: at first, and at most.
+const PAUSE_MS = 20;
+const PAUSE_MAX_MS = 1000;
+/// Snapshots take no more than one part in so many of a worker's time.
+const SNAPSHOT_SHARE = 20;
+
 const FUNCTION_GLOBS = ['filter', 'notrace', 'graph', 'graphNotrace'] as const;
 
 /// How a module came to be instrumented.
@@ -54,16 +63,23 @@ export class Recorder {
   #graph: GraphTracer | undefined;
   #profile: Profiler | undefined;
   #verifier: Verifier | undefined;
+  /// When what was recorded is to be written next, and how long after the time before, in `milliseconds`.
+  #snapshot: number;
+  #pause = PAUSE_MS;
   /// Entries and notes at the last writing.
   #written = '';
 
   /// Starts the tracer that the request asks for. What cannot be started is a note in the recording.
   constructor(request: TraceRequest, tid: number, threadName: string) {
-    const { clock, stackWords } = request;
+    const { stackWords } = request;
     this.request = request;
     this.#tid = tid;
     this.#threadName = threadName;
-    this.tracer = Tracer.createSync({ clock, ...(stackWords > 0 && { stackWords }) });
+    this.#snapshot = milliseconds() + PAUSE_MS;
+    // A worker can be ended while it waits or works in one long call, and answers to nobody then. Its clock is the one thing of ours
+    // that runs meanwhile.
+    const now = tid === 0 ? () => milliseconds() * NANOSECONDS : () => this.#tick();
+    this.tracer = Tracer.createSync({ clock: request.clock, now, ...(stackWords > 0 && { stackWords }) });
     this.#began = this.#now();
     this.#matches = compileFilter(request);
     try {
@@ -86,6 +102,21 @@ export class Recorder {
     const ticks = this.request.clock === 'mono' ? threshold * TICKS_PER_US : threshold;
     // Calls and their parents can be read off a graph: `function` records one too.
     this.#graph = this.tracer.startGraph({ filter, notrace, bufferPages, mode, threshold: ticks });
+  }
+
+  /// The clock of the tracer. Leaves what was recorded so far, each time after twice as long.
+  #tick(): number {
+    const now = milliseconds();
+    if (now >= this.#snapshot) {
+      this.#snapshot = Number.POSITIVE_INFINITY; // what is called from here asks for no time, but who knows
+      try {
+        this.write('snapshot');
+      } catch {} // the end of the thread is another occasion, and says what is wrong
+      const took = milliseconds() - now;
+      this.#pause = Math.min(2 * this.#pause, PAUSE_MAX_MS);
+      this.#snapshot = now + Math.max(this.#pause, took * SNAPSHOT_SHARE);
+    }
+    return now * NANOSECONDS;
   }
 
   /// Nanoseconds of the session.
@@ -149,7 +180,7 @@ export class Recorder {
       ended: this.#now(),
       end,
       clock,
-      clockOffset: clock === 'mono' ? this.#now() - performance.now() * NANOSECONDS : 0,
+      clockOffset: clock === 'mono' ? this.#now() - milliseconds() * NANOSECONDS : 0,
       tracer,
       modules: this.#modules,
       symbols: this.#symbols(used),

@@ -174,6 +174,19 @@ describe('workers', () => {
     expect({ ...calls(recordings[1]), end: recordings[1].end }).toEqual({ leaf, open: 0, end });
   });
 
+  const busy = 'for (const end = Date.now() + 400; Date.now() < end; ) f();';
+  test.each<[name: string, main: string, body: string]>([
+    ['that waits', 'process.exit(2);', `${busy} ${tell} Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`],
+    ['inside an endless call', 'setTimeout(() => worker.terminate(), 400);', `${tell} spin();`],
+  ])('%s when it is ended leaves what it had done some time before', async (name, main, body) => {
+    const file = `worker-${name.replace(/\W/g, '-')}.cjs`;
+    programs.write(file, worker(main, body));
+    const { recordings, code, stdout } = await programs.traced(file, { bufferPages: 16 });
+    expect({ code, stdout }).toEqual(name === 'that waits' ? { code: 2, stdout: '' } : { code: 0, stdout: 'exit 1\n' });
+    expect(recordings[1].end).toBe('snapshot');
+    expect(calls(recordings[1]).leaf).toBeGreaterThan(100);
+  });
+
   test('a profile', async () => {
     programs.write('profile.cjs', `${SETUP} f(); f(); back = () => process.exit(); inside();`);
     const { recordings } = await programs.traced('profile.cjs', { tracer: 'profile', filter: ['leaf', 'f'] });
