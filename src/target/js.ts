@@ -338,7 +338,8 @@ class Making {
       refuse(PRIVATE_STATICS);
       return undefined;
     }
-    return new Gate(this.#calls, original, name, isAsync(original) ? this.#settled : plainTraps);
+    const traps = isAsync(original) ? this.#settled : plainTraps;
+    return new Gate(this.#calls, original, name, traps, part !== 'value');
   }
 
   #keep(gate: Gate, index: number, name = gate.name): void {

@@ -388,6 +388,63 @@ describe('what a program sees of a traced function', () => {
     expect(String(traced)).toContain('native code'); // nothing is traced: toString is the engine's again
   });
 
+  test('getters and setters', async () => {
+    const tracer = await start();
+    const key = Symbol('key');
+    const odd = Object.assign(() => 2, { more: true });
+    class Base {
+      #size = 1;
+      get size() {
+        return this.#size;
+      }
+      set size(size) {
+        this.#size = size;
+      }
+      get [key](): boolean {
+        return this instanceof Base;
+      }
+    }
+    Object.defineProperty(Base.prototype, 'odd', { get: odd, configurable: true });
+    const before = Object.getOwnPropertyDescriptors(Base.prototype);
+    const target = tracer.attachObject(Base.prototype, { name: 'o' });
+    const now = Object.getOwnPropertyDescriptors(Base.prototype);
+    for (const [name, part] of [
+      ['size', 'get'],
+      ['size', 'set'],
+      [key, 'get'],
+      ['odd', 'get'],
+    ] as const) {
+      const [traced, original] = [now, before].map((all) => all[name as 'size'][part] as () => unknown);
+      expect(traced).not.toBe(original);
+      expect(Object.getOwnPropertyDescriptors(traced)).toEqual(Object.getOwnPropertyDescriptors(original));
+      expect(Reflect.ownKeys(traced)).toEqual(Reflect.ownKeys(original));
+      expect([String(traced), Object.getPrototypeOf(traced)]).toEqual([String(original), Function.prototype]);
+    }
+    for (const watched of [false, true]) {
+      const profile = watched ? tracer.startProfile() : undefined;
+      const object = new Base() as Base & Record<PropertyKey, unknown>;
+      object.size += 2;
+      expect([object.size, object[key], object.odd]).toEqual([3, true, 2]);
+      expect(() => Object.create(object).size).toThrow(TypeError);
+      expect(() => new (now.size.get as never as new () => object)()).toThrow('is not a constructor');
+      expect(
+        profile
+          ?.rows()
+          .map(({ name, count }) => [name, count])
+          .sort(),
+      ).toEqual(
+        profile && [
+          ['o.odd.get', 1],
+          ['o.size.get', 3],
+          ['o.size.set', 1],
+          ['o[Symbol(key)].get', 1],
+        ],
+      );
+    }
+    tracer.detach(target);
+    expect(Object.getOwnPropertyDescriptors(Base.prototype)).toEqual(before);
+  });
+
   test('properties that come, go and change later are the same', async () => {
     const tracer = await start();
     const fn = Object.assign(() => {}, { count: 0 } as Record<string, unknown>);

@@ -13,6 +13,7 @@
 
 import * as layout from '../../../assembly/layout.ts';
 import type { Engine, EngineExports } from '../../engine.ts';
+import { accessorStandIn } from './accessor.ts';
 import { type Callable, originalOf } from './source.ts';
 import { wordOf } from './words.ts';
 
@@ -129,7 +130,8 @@ export interface Traps {
   readonly construct: Construct;
 }
 
-/// The gate of one function: the handler of the Proxy that stands in for it. Traps of other names must never be found on it, also
+/// The gate of one function: the handler of the Proxy that stands in for it, or what the function does that stands in for an
+/// accessor. Traps of other names must never be found on it, also
 /// not those that somebody puts on `Object.prototype`; hence the prototype, below.
 export class Gate {
   readonly calls: JsCalls;
@@ -146,14 +148,14 @@ export class Gate {
   readonly #open: Traps;
   readonly #constructs: boolean;
 
-  constructor(calls: JsCalls, fn: Callable, name: string, open: Traps) {
+  constructor(calls: JsCalls, fn: Callable, name: string, open: Traps, isAccessor = false) {
     this.calls = calls;
     this.fn = fn;
     this.name = name;
     this.#open = open;
     this.#constructs = isConstructor(fn);
     this.construct = this.#constructs ? constructUntraced : undefined;
-    this.standIn = new Proxy<Callable>(fn, this);
+    this.standIn = (isAccessor ? accessorStandIn(this, fn) : undefined) ?? new Proxy<Callable>(fn, this);
   }
 
   /// Opens or closes it, from the next call on.
