@@ -54,7 +54,7 @@ examples:
   fprobe trace -- node app.js
   fprobe trace -l 'sqlite3_*' -o trace.txt -- npm test
   fprobe trace -p profile node app.js | head -20
-  fprobe trace -p function -O func_stack_trace -l malloc -- node app.js
+  fprobe trace -p function -O func_stack_trace -- node app.js
   fprobe trace -g render --max-graph-depth 3 -- npx tsx app.ts
   fprobe trace -p profile --dir . -- prog.wasm input.txt < data
 `;

@@ -4,7 +4,7 @@ import type { TracerName } from '../session.ts';
 import type { CallOptions } from '../trace/calls.ts';
 import type { FunctionOptions } from '../trace/function-text.ts';
 import type { GraphOptions } from '../trace/graph-text.ts';
-import { didYouMean, UsageError } from './usage.ts';
+import { expectedNames, UsageError } from './usage.ts';
 
 /// What the options of a command line come to; what they do not mention is left to its default.
 export interface TraceOptions {
@@ -95,7 +95,7 @@ export function parseTraceOptions(values: readonly string[], tracer: TracerName)
       throw new UsageError(`trace: option ${name}: recordings have no arguments and return values`);
     }
     if (!Object.hasOwn(OPTIONS, name)) {
-      throw new UsageError(`trace: there is no option '${value}'${didYouMean(name, TRACE_OPTION_NAMES)}`);
+      throw new UsageError(`trace: there is no option '${value}'${expectedNames(name, TRACE_OPTION_NAMES)}`);
     }
     const option = OPTIONS[name];
     if (option.tracer !== undefined && option.tracer !== tracer) {

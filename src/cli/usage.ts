@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearestHint } from '../errors.ts';
 import { nearestNames } from '../symbols/nearest.ts';
 
 /// Shown as one line, exit code 2.
@@ -34,13 +35,13 @@ export function reason(error: unknown): string {
   return /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? message;
 }
 
-/// `, did you mean …?` for an error about a name that is none of `known`.
-export function didYouMean(name: string, known: readonly string[]): string {
+/// The end of an error about a name that is none of `known`: the nearest, else all of them.
+export function expectedNames(name: string, known: readonly string[]): string {
   const near = nearestNames(
     name,
     known.map((other) => ({ name: other })),
   );
-  return near.length > 0 ? `, did you mean ${near.join(' or ')}?` : `, expected one of ${known.join(', ')}`;
+  return near.length > 0 ? nearestHint(near) : `, expected one of ${known.join(', ')}`;
 }
 
 /// A command line of the form `OPTION… [--] COMMAND…` in two: options end at `--`, or at the first word that is none. Options with

@@ -20,8 +20,8 @@ describe('-O', () => {
   });
 
   test.each([
-    ['funcgraph-pro', "there is no option 'funcgraph-pro', did you mean funcgraph-proc?"],
-    ['nofuncgrph-cpu', "there is no option 'nofuncgrph-cpu', did you mean funcgraph-cpu?"],
+    ['funcgraph-pro', "there is no option 'funcgraph-pro'; nearest: funcgraph-proc"],
+    ['nofuncgrph-cpu', "there is no option 'nofuncgrph-cpu'; nearest: funcgraph-cpu"],
     ['func-no-repeats', 'option func-no-repeats belongs to the tracer function, this is function_graph'],
     ['funcgraph-args', 'option funcgraph-args: recordings have no arguments and return values'],
     ['constructor', "there is no option 'constructor', expected one of print-parent"],
