@@ -3,9 +3,11 @@
 // where a caller sees them.
 
 import * as layout from '../../assembly/layout.ts';
+import { ModelOpsTable } from './model-ops.ts';
+import type { Data, Frame, Lock, ModelEvent, ModelRing, ModelSite, ModelTask, User } from './model-parts.ts';
 
-const { FRAME_WORDS, WORD_SIZE, EBUSY, EINVAL, ENOSPC } = layout;
-const { GOPS_GRAPH, GOPS_PROFILE, CLOCK_MONO } = layout;
+const { FRAME_WORDS, WORD_SIZE, EBUSY, EINVAL, ENOSPC, RECURSION_CALLBACK, RECURSION_LIST } = layout;
+const { GOPS_GRAPH, GOPS_PROFILE, CLOCK_MONO, GRAPH_SKIP_IRQS, GRAPH_SKIP_SLEEP } = layout;
 
 /// What runs outside of the engine. Either may call the model back, or throw.
 export interface Outside {
@@ -13,140 +15,12 @@ export interface Outside {
   clock(): number;
 }
 
-export interface ModelEvent {
-  type: 'entry' | 'return' | 'unwound';
-  site: number;
-  time: number;
-  depth: number;
-  call: number;
-}
-
-export class ModelRing {
-  readonly address: number;
-  on = true;
-  task: ModelTask | undefined;
-  events: ModelEvent[] = [];
-
-  constructor(address: number) {
-    this.address = address;
-  }
-
-  /// Returns the event as it was recorded: never before the one in front of it.
-  record(event: ModelEvent): ModelEvent | undefined {
-    if (!this.on) return undefined;
-    const time = Math.max(event.time, this.events.at(-1)?.time ?? 0);
-    const recorded = { ...event, time, call: event.type === 'entry' ? time : event.call };
-    this.events.push(recorded);
-    return recorded;
-  }
-}
-
-interface Data {
-  owner: number;
-  orphan: boolean;
-  values: bigint[];
-}
-
-interface Frame {
-  base: number; // in words
-  site: number;
-  bitmap: number;
-  /// False until the first user accepted: the frame is being entered, or its entry never came back.
-  accepted: boolean;
-  data: Data[];
-  /// Of a built-in user: when it was called, and the time of recorded calls below it.
-  call: Map<number, { time: number; below: number }>;
-}
-
-interface Lock {
-  base: number;
-  index: number;
-}
-
-interface User {
-  kind: number;
-  entry: number;
-  ret: number;
-  statistics: Map<number, { count: number; total: number; self: number; max: number }>;
-}
-
-export class ModelTask {
-  readonly address: number;
-  readonly stack: number;
-  readonly words: number;
-  frames: Frame[] = [];
-  pause = 0;
-  overrun = 0;
-  unwound = 0;
-  stray = 0;
-  returns = 0;
-  /// Normal and transition.
-  locks: (Lock | undefined)[] = [undefined, undefined];
-  rings: (ModelRing | undefined)[] = Array(16).fill(undefined);
-  /// Words of a callback, of one nested in it, and of one that is refused; how many of them count.
-  registers: bigint[][] = Array.from({ length: 3 }, () => Array(32).fill(0n));
-  counts = [0, 0];
-  #ahead = 0;
-
-  constructor(address: number, stack: number, words: number) {
-    this.address = address;
-    this.stack = stack;
-    this.words = words;
-  }
-
-  get limit(): number {
-    return this.words - layout.SHADOW_STACK_SLACK;
-  }
-
-  get newest(): Frame | undefined {
-    return this.frames.at(-1);
-  }
-
-  get top(): number {
-    const frame = this.newest;
-    return frame
-      ? frame.base + FRAME_WORDS + 1 + frame.data.reduce((sum, { values }) => sum + values.length + 1, 0)
-      : 0;
-  }
-
-  get held(): boolean {
-    return this.locks.some((lock) => lock !== undefined);
-  }
-
-  /// The lock that would be taken now: 0, 1, or 2 when there is none left.
-  get level(): number {
-    return this.locks[0] === undefined ? 0 : this.locks[1] === undefined ? 1 : 2;
-  }
-
-  addressOf(word: number): number {
-    return this.stack + word * WORD_SIZE;
-  }
-
-  breakLocks(base: number): void {
-    this.locks = this.locks.map((lock) => (lock && lock.base >= base ? undefined : lock));
-  }
-
-  /// What a callback at that level sees.
-  wordsAt(level: number): bigint[] {
-    return this.registers[level].slice(0, this.counts[level]);
-  }
-
-  sendAhead(index: number, value: bigint): void {
-    if (index < 1 || index >= layout.FREGS_MAX) return;
-    this.registers[this.level][index] = value;
-    this.#ahead = Math.max(this.#ahead, index + 1);
-  }
-
-  takeAhead(count: number): number {
-    const ahead = this.#ahead;
-    this.#ahead = 0;
-    return Math.max(ahead, count);
-  }
-}
-
 export class Model {
   readonly outside: Outside;
-  sites: { ip: number; users: number }[] = [];
+  sites: ModelSite[] = [];
+  readonly ops = new ModelOpsTable();
+  graphFilter = false;
+  graphDepth = 0;
   users: (User | undefined)[] = Array(16).fill(undefined);
   free: number[] = [...Array(16).keys()];
   tasks: ModelTask[] = [];
@@ -162,16 +36,17 @@ export class Model {
     this.current = first;
   }
 
-  #mask(...kinds: number[]): number {
-    return this.users.reduce((mask, user, k) => (user && kinds.includes(user.kind) ? mask | (1 << k) : mask), 0);
-  }
+  /// Users that need the time of an event, and users with handlers.
+  timed = 0;
+  calling = 0;
 
-  get timed(): number {
-    return this.#mask(GOPS_GRAPH, GOPS_PROFILE);
-  }
-
-  get calling(): number {
-    return this.#mask(layout.GOPS_WASM, layout.GOPS_HOST);
+  #classify(): void {
+    this.timed = 0;
+    this.calling = 0;
+    this.users.forEach((user, k) => {
+      if (user?.kind === GOPS_GRAPH || user?.kind === GOPS_PROFILE) this.timed |= 1 << k;
+      if (user?.kind === layout.GOPS_HOST) this.calling |= 1 << k;
+    });
   }
 
   #clock(): number {
@@ -186,8 +61,12 @@ export class Model {
     if (ring?.task) return -EBUSY;
     const index = this.free.shift();
     if (index === undefined) return -ENOSPC;
-    this.users[index] = { kind, entry, ret, statistics: new Map() };
-    for (const task of this.tasks) task.rings[index] = undefined;
+    this.users[index] = { kind, entry, ret, options: 0, threshold: 0, statistics: new Map() };
+    this.#classify();
+    for (const task of this.tasks) {
+      task.rings[index] = undefined;
+      task.places[index] = { untraced: false };
+    }
     if (ring) this.#attach(this.current, index, ring);
     return index;
   }
@@ -207,18 +86,139 @@ export class Model {
   }
 
   unregister(index: number): number {
-    if (!this.users[index]) return -EINVAL;
+    const user = this.users[index];
+    if (!user) return -EINVAL;
+    if (user.options & GRAPH_SKIP_SLEEP) this.#account(-1);
     this.users[index] = undefined;
+    this.#classify();
     this.free.push(index);
     for (const site of this.sites) site.users &= ~(1 << index);
+    for (const task of this.tasks) this.#attach(task, index, undefined);
+    this.#forget(index);
+    return 0;
+  }
+
+  /// No frame in flight knows the user any more.
+  #forget(index: number): void {
     for (const task of this.tasks) {
-      this.#attach(task, index, undefined);
       for (const frame of task.frames) {
         frame.bitmap &= ~(1 << index);
         for (const data of frame.data) if (data.owner === index) data.orphan = true;
       }
     }
+  }
+
+  // ---- the rules of graph users, and time asleep
+
+  graphOptions(index: number, options: number, threshold: number): number {
+    const user = this.users[index];
+    if (!user || (user.kind !== GOPS_GRAPH && user.kind !== GOPS_PROFILE)) return -EINVAL;
+    const isGraph = user.kind === GOPS_GRAPH;
+    if (!isGraph && (threshold >= 1 || options & GRAPH_SKIP_IRQS)) return -EINVAL;
+    if (isGraph ? user.threshold !== threshold : user.options !== options) {
+      this.#forget(index);
+      for (const task of this.tasks) task.places[index] = { untraced: false };
+    }
+    if ((user.options ^ options) & GRAPH_SKIP_SLEEP) this.#account(options & GRAPH_SKIP_SLEEP ? 1 : -1);
+    user.options = options;
+    user.threshold = threshold;
     return 0;
+  }
+
+  graphSite(site: number, starts: boolean, notrace: boolean): number {
+    if (!this.sites[site]) return -EINVAL;
+    Object.assign(this.sites[site], { starts, notrace });
+    return 0;
+  }
+
+  #sleepers = 0;
+
+  #account(change: number): void {
+    this.#sleepers += change;
+    if (this.#sleepers === 0 || change === 0) for (const task of this.tasks) task.stamp = 0;
+  }
+
+  switchTo(task: ModelTask): void {
+    const now = this.#sleepers === 0 ? 0 : this.mono ? this.#clock() : this.counter;
+    const sleepers = this.#sleepers;
+    const previous = this.current;
+    this.current = task;
+    if (now === 0 && sleepers === 0) return;
+    if (task === previous) return;
+    previous.stamp = now;
+    if (task.stamp) task.asleep += now - task.stamp;
+    task.stamp = 0;
+  }
+
+  // ---- plain ops
+
+  opsRegister(kind: number, handler: number, ring: ModelRing | undefined, flags: number): number {
+    if (kind === layout.OPS_FUNCTION) {
+      if (!ring) return -EINVAL;
+      if (ring.task) return -EBUSY;
+      ring.task = 'all';
+      this.#opsRings.set(ring.address, ring);
+    }
+    return this.ops.register(kind, ring ? ring.address : handler, flags);
+  }
+
+  readonly #opsRings = new Map<number, ModelRing>();
+
+  opsUnregister(handle: number): number {
+    const ops = this.ops.find(handle);
+    if (!ops) return -EINVAL;
+    if (ops.kind === layout.OPS_FUNCTION) this.#opsRings.get(ops.handler)!.task = undefined;
+    this.ops.remove(handle);
+    return 0;
+  }
+
+  opsWant(handle: number, site: number, on: boolean): number {
+    return this.sites[site] ? this.ops.want(handle, site, on) : -EINVAL;
+  }
+
+  /// Tells the plain ops of a site that it was entered. False: the stack was put back below.
+  #walk(task: ModelTask, siteId: number, count: number): boolean {
+    const bit = task.next(RECURSION_LIST);
+    if (bit < 0) return true;
+    const { level, top } = task;
+    let lock: Lock | undefined;
+    if (this.mono || this.ops.calling > 0) {
+      lock = { base: top, index: -1, isWalk: true };
+      task.locks[bit] = lock;
+      task.counts[level] = count;
+    }
+    const parent = task.newest ? this.sites[task.newest.site].ip : 0;
+    let number = this.counter + 1;
+    let time: number | undefined = this.mono ? undefined : 0;
+    let last = Number.POSITIVE_INFINITY;
+    for (;;) {
+      const ops = this.ops.after(siteId, last);
+      if (!ops) break;
+      if (ops.kind === layout.OPS_FUNCTION && time !== undefined) {
+        if (this.counter !== number) number = this.counter + 1;
+        const event: ModelEvent = {
+          type: 'function',
+          site: siteId,
+          time: this.mono ? time : number,
+          depth: 0,
+          call: parent,
+          pid: task.pid,
+        };
+        if (this.#opsRings.get(ops.handler)!.record(event)) this.counter = number;
+        last = ops.serial;
+        continue;
+      }
+      if (ops.kind === layout.OPS_FUNCTION) time = this.#clock();
+      else {
+        last = ops.serial;
+        const frame = task.newest ? task.addressOf(task.newest.base) : 0;
+        this.outside.call(ops.handler, this.ops.handle(ops), siteId, frame, task.wordsAt(level));
+        time = this.mono ? undefined : 0;
+      }
+      if (!this.#settle(task, top, bit, lock)) return false;
+    }
+    if (lock) task.locks[bit] = undefined;
+    return true;
   }
 
   want(site: number, index: number, on: boolean): number {
@@ -231,10 +231,10 @@ export class Model {
   // ---- entry and exit
 
   /// After a call out: false when somebody put the stack back below what we work on.
-  #settle(task: ModelTask, from: number, level: number, lock: Lock | undefined): boolean {
-    if (task.locks[level] !== lock) return false;
+  #settle(task: ModelTask, from: number, bit: number, lock: Lock | undefined): boolean {
+    if (task.locks[bit] !== lock) return false;
     this.#unwind(task, from);
-    return task.locks[level] === lock;
+    return task.locks[bit] === lock;
   }
 
   enter(siteId: number, words?: readonly bigint[]): number {
@@ -242,29 +242,32 @@ export class Model {
     const site = this.sites[siteId];
     const { mono } = this;
     const count = words?.length === layout.FREGS_MAX / 2 ? task.takeAhead(words.length) : (words?.length ?? 0);
-    if (site && site.users & this.calling && words) {
+    const hasOps = this.ops.count(siteId) > 0;
+    if (site && words && (site.users & this.calling || (hasOps && this.ops.calling > 0))) {
       for (const [k, word] of words.entries()) task.registers[task.level][k] = word;
     }
-    if (!site || task.pause || !site.users) return 0;
+    if (!site || (hasOps && !this.#walk(task, siteId, count))) return 0;
+    if (task.pause || !site.users) return 0;
     const { level } = task;
-    if (level > 1) return 0;
+    const bit = task.next(RECURSION_CALLBACK);
+    if (bit < 0) return 0;
     let lock: Lock | undefined;
     const calls = site.users & this.calling || (mono && site.users & this.timed);
     let time = 0;
     if (calls) {
-      lock = { base: task.top, index: -1 };
-      task.locks[level] = lock;
+      lock = { base: task.top, index: -1, isWalk: false };
+      task.locks[bit] = lock;
       task.counts[level] = count;
       if (mono && site.users & this.timed) {
         const start = task.top;
         time = this.#clock();
-        if (!this.#settle(task, start, level, lock)) return 0;
+        if (!this.#settle(task, start, bit, lock)) return 0;
       }
     }
     const frame: Frame = { base: task.top, site: siteId, bitmap: 0, accepted: false, data: [], call: new Map() };
     if (frame.base + FRAME_WORDS + 1 >= task.limit) {
       task.overrun++;
-      task.locks[level] = undefined;
+      task.locks[bit] = undefined;
       return 0;
     }
     task.frames.push(frame);
@@ -276,21 +279,17 @@ export class Model {
       const held = frame.data.length;
       let accepted = true;
       if (user.kind === GOPS_GRAPH) {
-        const ring = task.rings[index];
-        const now = mono ? time : (number ?? this.counter + 1);
-        accepted = ring !== undefined && this.#reserve(task, index, 1, [BigInt(now)]);
-        const entry = accepted && ring!.record({ type: 'entry', site: siteId, time: now, depth, call: now });
-        accepted = !!entry;
-        if (entry) frame.call.set(index, { time: entry.time, below: 0 });
+        accepted = this.#graphEntry(task, index, frame, mono ? time : (number ?? this.counter + 1), depth);
       } else if (user.kind === GOPS_PROFILE) {
         const now = mono ? time : (number ?? this.counter + 1);
         accepted = this.#reserve(task, index, 3, []);
-        if (accepted) frame.call.set(index, { time: now, below: 0 });
+        const asleep = user.options ? task.asleep : 0;
+        if (accepted) frame.call.set(index, { time: now - asleep, below: 0 });
       } else if (user.entry) {
         lock!.index = index;
         accepted = this.outside.call(user.entry, index, siteId, task.addressOf(frame.base), task.wordsAt(level));
         if (mono && site.users & this.timed) time = this.#clock();
-        if (!this.#settle(task, frame.base + 1, level, lock)) return 0;
+        if (!this.#settle(task, frame.base + 1, bit, lock)) return 0;
         lock!.index = -1;
         if (this.users[index] !== user) accepted = false;
         if (this.counter !== number) number = undefined;
@@ -303,7 +302,7 @@ export class Model {
         frame.data.length = held;
       }
     }
-    if (lock) task.locks[level] = undefined;
+    if (lock) task.locks[bit] = undefined;
     if (!frame.bitmap) {
       task.frames.pop();
       return 0;
@@ -316,27 +315,28 @@ export class Model {
     const count = words ? task.takeAhead(1) : 0;
     const { mono } = this;
     const frame = task.frames.find(({ base }) => task.addressOf(base) === cookie);
-    if (!frame || task.locks.some((lock) => lock?.base === frame.base)) {
+    if (!frame || task.locks.some((lock) => lock && !lock.isWalk && lock.base === frame.base)) {
       task.stray++;
       return;
     }
-    task.breakLocks(frame.base);
+    if (task.held) task.breakLocks(frame.base, true);
     this.#unwind(task, frame.base + 1);
     const { level } = task;
-    if (level > 1) {
+    const bit = task.next(RECURSION_CALLBACK);
+    if (bit < 0) {
       this.#unwind(task, frame.base);
       return;
     }
     let lock: Lock | undefined;
     let time = 0;
     if (frame.bitmap & this.calling || (mono && frame.bitmap & this.timed)) {
-      lock = { base: frame.base, index: -1 };
-      task.locks[level] = lock;
+      lock = { base: frame.base, index: -1, isWalk: false };
+      task.locks[bit] = lock;
       task.counts[level] = count;
       if (words) task.registers[level][0] = words[0];
       if (mono && frame.bitmap & this.timed) {
         time = this.#clock();
-        if (!this.#settle(task, frame.base + 1, level, lock)) return;
+        if (!this.#settle(task, frame.base + 1, bit, lock)) return;
       }
     }
     this.counter++;
@@ -352,11 +352,11 @@ export class Model {
         const rest = frame.bitmap;
         this.outside.call(user.ret, index, frame.site, cookie, task.wordsAt(level));
         if (mono && rest & this.timed) time = this.#clock();
-        if (!this.#settle(task, frame.base + 1, level, lock)) return;
+        if (!this.#settle(task, frame.base + 1, bit, lock)) return;
         if (!mono && this.counter !== time) time = ++this.counter;
       }
     }
-    if (lock) task.locks[level] = undefined;
+    if (lock) task.locks[bit] = undefined;
     task.frames.pop();
     task.returns++;
   }
@@ -373,7 +373,7 @@ export class Model {
       task.stray++;
       return;
     }
-    this.reset(task, word);
+    this.reset(task, Math.ceil(word));
   }
 
   reset(task: ModelTask, word = 0): void {
@@ -398,12 +398,13 @@ export class Model {
 
   #ended(task: ModelTask, frame: Frame, index: number, type: 'return' | 'unwound', time: number): void {
     const depth = task.frames.length - 1;
-    const { time: call, below } = frame.call.get(index)!;
     const user = this.users[index]!;
     if (user.kind === GOPS_GRAPH) {
-      task.rings[index]?.record({ type, site: frame.site, time, depth, call });
+      this.#graphExit(task, index, frame, type, time, depth);
       return;
     }
+    const { time: call, below } = frame.call.get(index)!;
+    if (user.options) time -= task.asleep;
     const row = user.statistics.get(frame.site) ?? { count: 0, total: 0, self: 0, max: 0 };
     const total = Math.max(time - call, 0);
     row.count++;
@@ -413,6 +414,60 @@ export class Model {
     user.statistics.set(frame.site, row);
     const parent = task.frames.slice(0, -1).findLast(({ bitmap }) => bitmap & (1 << index));
     if (parent) parent.call.get(index)!.below += total;
+  }
+
+  // ---- graph users
+
+  #graphEntry(task: ModelTask, index: number, frame: Frame, time: number, depth: number): boolean {
+    const user = this.users[index]!;
+    const site = this.sites[frame.site];
+    const ring = task.rings[index];
+    const place = task.places[index];
+    if (!ring || place.untraced) return false;
+    if (site.notrace) {
+      place.untraced = true;
+      return true;
+    }
+    const irq = task.context === layout.CONTEXT_IRQ;
+    let { inside } = place;
+    if (!inside && this.graphFilter) {
+      if (!site.starts) return false;
+      inside = { depth, irq };
+    }
+    if (this.graphDepth && depth >= this.graphDepth) return false;
+    if (irq && user.options & GRAPH_SKIP_IRQS && !inside?.irq) return false;
+    const sleeps = user.options & GRAPH_SKIP_SLEEP;
+    if (!this.#reserve(task, index, sleeps ? 2 : 1, [])) return false;
+    let call = time;
+    if (!user.threshold) {
+      const entry = ring.record({ type: 'entry', site: frame.site, time, depth, call: time });
+      if (!entry) return false;
+      call = entry.time;
+    }
+    frame.call.set(index, { time: call, below: 0, asleep: sleeps ? task.asleep : undefined });
+    place.inside = inside;
+    return true;
+  }
+
+  #graphExit(
+    task: ModelTask,
+    index: number,
+    frame: Frame,
+    type: 'return' | 'unwound',
+    time: number,
+    depth: number,
+  ): void {
+    const place = task.places[index];
+    if (place.inside?.depth === depth) place.inside = undefined;
+    const { untraced } = place;
+    place.untraced = false;
+    const called = frame.call.get(index);
+    if (untraced || !called) return;
+    let call = called.time;
+    if (called.asleep !== undefined) call += task.asleep - called.asleep;
+    const { threshold } = this.users[index]!;
+    if (threshold && time >= call && time - call < threshold) return;
+    task.rings[index]?.record({ type, site: frame.site, time, depth, call });
   }
 
   // ---- data
@@ -426,7 +481,7 @@ export class Model {
 
   reserve(index: number, bytes: number): number {
     const task = this.current;
-    const lock = task.locks[1] ?? task.locks[0];
+    const lock = task.callback;
     if (!lock || lock.index !== index || !this.users[index] || bytes <= 0 || bytes > 256) return 0;
     if (task.newest?.base !== lock.base || task.newest.data.some((d) => d.owner === index && !d.orphan)) return 0;
     const address = task.addressOf(task.top);
@@ -453,6 +508,7 @@ export class Model {
     if (this.tasks.some((task) => task.frames.length > 0 || task.held)) return -EBUSY;
     this.mono = clock === CLOCK_MONO;
     for (const ring of this.rings) ring.events = [];
+    this.#account(0);
     return 0;
   }
 }
