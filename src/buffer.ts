@@ -3,7 +3,7 @@
 
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
-import { badRange } from './errors.ts';
+import { badRange, shown } from './errors.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import type { Batch } from './trace/events.ts';
 import type { Users } from './users.ts';
@@ -31,10 +31,10 @@ export class Buffer {
   constructor(engine: Engine, users: Users, { bufferPages = DEFAULT_PAGES, mode = 'overwrite' }: BufferOptions) {
     const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
     if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
-      throw badRange(`bufferPages is ${bufferPages}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
+      throw badRange(`bufferPages is ${shown(bufferPages)}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
     }
     if (mode !== 'overwrite' && mode !== 'stop') {
-      throw badRange(`mode is '${mode}', expected 'overwrite' or 'stop'`);
+      throw badRange(`mode is ${shown(mode)}, expected 'overwrite' or 'stop'`);
     }
     this.#engine = engine;
     this.#users = users;

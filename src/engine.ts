@@ -2,7 +2,7 @@
 // are in assembly/README.md and above each function in assembly/.
 
 import * as layout from '../assembly/layout.ts';
-import { badRange } from './errors.ts';
+import { badRange, shown } from './errors.ts';
 import { Memory } from './memory.ts';
 import { native } from './native.ts';
 
@@ -187,7 +187,7 @@ export class Engine {
   createTask(words = layout.SHADOW_STACK_WORDS): number {
     const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
     if (!(Number.isInteger(words) && words >= min && words <= max)) {
-      throw badRange(`a shadow stack has ${min} to ${max} words, not ${words}`);
+      throw badRange(`a shadow stack has ${min} to ${max} words, not ${shown(words)}`);
     }
     const task = this.exports.task_create(words);
     if (task === 0) throw new EngineError('ENOMEM', `no memory for a shadow stack of ${words} words`);
@@ -197,7 +197,7 @@ export class Engine {
   /// A ring buffer of `pages` pages. Returns its address.
   createRing(pages: number, mode: number): number {
     if (!Number.isInteger(pages) || pages < 1 || pages > layout.RING_PAGES_MAX || (pages & (pages - 1)) !== 0) {
-      throw badRange(`a ring buffer has a power of two of pages up to ${layout.RING_PAGES_MAX}, not ${pages}`);
+      throw badRange(`a ring buffer has a power of two of pages up to ${layout.RING_PAGES_MAX}, not ${shown(pages)}`);
     }
     const ring = this.exports.ring_create(pages, mode);
     if (ring === 0) throw new EngineError('ENOMEM', `no memory for a ring buffer of ${pages} pages`);

@@ -66,7 +66,7 @@ export const badRange = (message: string): ArgumentError =>
 export function shown(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+      return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
     case 'object':
       return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
     case 'function':

@@ -96,7 +96,7 @@ function checkCreation(options: TracerOptions): void {
   const { clock = 'mono', now } = options;
   if (now !== undefined && typeof now !== 'function') throw badType(`now is ${shown(now)}, expected a function`);
   if (clock !== 'mono' && clock !== 'counter') {
-    throw badRange(`clock is '${clock}', expected 'mono' or 'counter'`);
+    throw badRange(`clock is ${shown(clock)}, expected 'mono' or 'counter'`);
   }
 }
 

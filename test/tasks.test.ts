@@ -303,6 +303,8 @@ describe('bad input', () => {
     [{ stackWords: Number.NaN }],
     [{ stackWords: '64' }],
     [{ stackWords: null }],
+    [{ stackWords: Symbol('s') }],
+    [{ pid: Symbol('s') }],
   ])('createTask(%o)', async (options) => {
     const { tracer, f } = await start();
     tracer.startGraph({ bufferPages: 1 });
