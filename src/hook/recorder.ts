@@ -66,7 +66,7 @@ export class Recorder {
   /// When what was recorded is to be written next, and how long after the time before, in `milliseconds`.
   #snapshot: number;
   #pause = PAUSE_MS;
-  /// Entries and notes at the last writing.
+  /// What there was to say at the last writing.
   #written = '';
 
   /// Starts the tracer that the request asks for. What cannot be started is a note in the recording.
@@ -163,7 +163,7 @@ export class Recorder {
   /// Writes, or writes anew, the recording; does nothing when nothing happened since the last time. Throws what writing throws.
   write(end: RecordingEnd): void {
     const counts = this.tracer.counts();
-    const state = `${counts.entries} ${counts.returns} ${counts.unwound} ${this.#notes.length} ${this.#modules.length}`;
+    const state = `${end} ${counts.entries} ${counts.returns} ${counts.unwound} ${this.#notes.length} ${this.#modules.length}`;
     if (state === this.#written) return;
     const pages = this.#graph?.rawPages() ?? [];
     const rows = this.#profile?.rows() ?? [];
