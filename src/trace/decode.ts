@@ -164,6 +164,8 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
       at += RECORD_WORDS;
       n++;
     } else if (type === RECORD_TASK) {
+      // No task has pid 0 and no time passes there: a word of zeros is damage.
+      sound = payload !== 0 && words[at - 1] === 0;
       pid = payload;
     } else {
       sound = false;

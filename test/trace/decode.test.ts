@@ -2,10 +2,12 @@ import { describe, expect, test } from 'vitest';
 import {
   RECORD_DEPTH,
   RECORD_ENTRY,
+  RECORD_FUNCTION,
   RECORD_PAYLOAD_SHIFT,
   RECORD_RETURN,
   RECORD_RETURN_LONG,
   RECORD_SITE_MAX,
+  RECORD_TASK,
   RECORD_TIME,
   RECORD_TYPE_MASK,
   RECORD_UNWOUND,
@@ -16,7 +18,7 @@ import {
   RING_PAGE_USED,
 } from '../../assembly/layout.ts';
 import { decodePage, PAGE_RECORDS_MAX, pageBatch } from '../../src/trace/decode.ts';
-import { type Batch, ENTRY, LOST, RETURN, TraceEvent, UNWOUND } from '../../src/trace/events.ts';
+import { type Batch, ENTRY, FUNCTION, LOST, RETURN, TraceEvent, UNWOUND } from '../../src/trace/events.ts';
 import { PageWriter } from './pages.ts';
 import { seeded } from './random.ts';
 
@@ -97,6 +99,23 @@ describe('pages', () => {
 
   test('the largest site id', () => {
     expect(decode(new PageWriter(0, 0).entry(RECORD_SITE_MAX, 1)).rows).toEqual([[ENTRY, RECORD_SITE_MAX, 0, 1, 1]]);
+  });
+
+  test('function events: the caller and the task, beside the frames', () => {
+    const page = new PageWriter(100, 0).record(RECORD_TASK, 7, 0).record(RECORD_FUNCTION, 3, 5, 2 ** 33 + 1);
+    page.entry(4, 1).record(RECORD_TASK, 9, 0).record(RECORD_FUNCTION, 5, 2, 0).return(4, 1);
+    expect(decode(page)).toEqual({
+      sound: true,
+      rows: [
+        [FUNCTION, 3, 0, 105, 2 ** 33 + 1],
+        [ENTRY, 4, 0, 106, 106],
+        [FUNCTION, 5, 1, 108, 0],
+        [RETURN, 4, 0, 109, 106],
+      ],
+    });
+    expect([batch.pid[0], batch.pid[2]]).toEqual([7, 9]);
+    expect(decode(new PageWriter(0, 0).record(RECORD_TASK, 7, 1)).sound).toBe(false);
+    expect(decode(new PageWriter(0, 0).record(RECORD_FUNCTION, 3, 5)).sound).toBe(false);
   });
 
   test('a return belongs to the newest entry at its depth', () => {
@@ -270,7 +289,9 @@ test('garbage never throws, never overflows the batch, and yields sound events',
     expect(batch.count, `seed ${seed}`).toBeLessThanOrEqual(batch.capacity);
     let last = 0;
     for (const [kind, , depth, time, call] of rows(batch)) {
-      if (call > time || time < last || depth < 0 || ![ENTRY, RETURN, UNWOUND, LOST].includes(kind)) {
+      const isCall = kind === FUNCTION; // its `call` is an address
+      const known = isCall || [ENTRY, RETURN, UNWOUND, LOST].includes(kind);
+      if ((call > time && !isCall) || time < last || depth < 0 || !known) {
         expect.fail(`seed ${seed} round ${round}: ${[kind, depth, time, call]}`);
       }
       last = time;

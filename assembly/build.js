@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 import binaryen from 'binaryen';
 
-const RAW = 'build/fprobe.raw.wasm';
+const RAW = 'build/fprobe.raw.wasm'; // as asconfig.json says
 
 /// Functions of the control path, by pattern: a call of them stays a call.
 const COLD = [
@@ -41,7 +41,7 @@ const COLD = [
 ];
 
 mkdirSync('build', { recursive: true });
-const { error, stderr } = await asc.main(['assembly/index.ts', '--target', 'release', '-o', RAW]);
+const { error, stderr } = await asc.main(['assembly/index.ts', '--target', 'release']);
 if (error) {
   console.error(stderr.toString());
   process.exit(1);
