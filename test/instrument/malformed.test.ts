@@ -245,13 +245,13 @@ describe('large and deep', () => {
   });
 
   test('signatures of a thousand, over and over', () => {
-    // Every body and every landing pad needs the long type; none of them may pay for its length.
+    // Every body and every landing pad needs the long type; none of them may pay for its length, which would take minutes.
     const long = [0x60, 0, ...leb(1000), ...new Array<number>(1000).fill(0x7f)];
     const clause = [0x02, 1, 0x1f, 1, 1, 2, 0, 0x00, 0x0b, 0x0b, 0x00];
     const code = [0, ...new Array<number[]>(20_000).fill(clause).flat(), 0x0b];
     const start = performance.now();
     instrument(bytesModule([VOID, long], [[1, code]]), { validate: false });
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 
