@@ -35,6 +35,7 @@ export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';
 export type { AttachOptions, CallOptions, JsSite, JsTarget } from './target/js.ts';
 export type { WasmOptions } from './target/load.ts';
 export type { Body, DirectCall, Machine, MachineOptions } from './target/machine.ts';
+export { type GenerateOptions, generateProgram } from './target/machine-generate.ts';
 export { MachineProgram, ProgramError } from './target/machine-program.ts';
 export type { MachineSite, MachineSymbol, SymbolOptions } from './target/machine-symbols.ts';
 export type { MachineTask } from './target/machine-task.ts';
