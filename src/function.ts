@@ -84,8 +84,12 @@ export class FunctionTracer extends Watcher {
         event.func = batch.func[i];
         event.time = batch.time[i];
         event.pid = batch.pid[i];
-        const parent = batch.call[i];
-        event.parent = parent === 0 ? null : (this.#host.sites.around(parent)?.id ?? null);
+        const { sites } = this.#host;
+        const parent =
+          typeof sites.byId(event.func).ip === 'bigint'
+            ? (BigInt(batch.callerHigh[i]) << 32n) | BigInt(batch.callerLow[i])
+            : batch.call[i];
+        event.parent = parent === 0 ? null : (sites.around(parent)?.id ?? null);
         piece += text.push(event);
       }
       pieces.push(piece);

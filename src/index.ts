@@ -37,6 +37,7 @@ export type { WasmOptions } from './target/load.ts';
 export type { Body, DirectCall, Machine, MachineOptions } from './target/machine.ts';
 export { type GenerateOptions, generateProgram } from './target/machine-generate.ts';
 export { MachineProgram, ProgramError } from './target/machine-program.ts';
+export { type Replay, ReplayError, readReplay } from './target/machine-replay.ts';
 export type { MachineSite, MachineSymbol, SymbolOptions } from './target/machine-symbols.ts';
 export type { MachineTask } from './target/machine-task.ts';
 export type { NotraceFunction, Target, TargetSite } from './target/target.ts';

@@ -77,7 +77,7 @@ export class TaskBuffers implements TaskObserver {
     return this.#buffers.map(({ task, buffer }) => {
       const batch = pageBatch();
       const batches = buffer.batches(consume, batch);
-      return { cpu: 0, pid: task.pid, batch, next: () => !batches.next().done };
+      return { cpu: task.cpu, pid: task.pid, batch, next: () => !batches.next().done };
     });
   }
 

@@ -36,6 +36,8 @@ export class Task {
   readonly pid: number;
   readonly comm: string;
   readonly stackWords: number;
+  /// The CPU that its events are shown on.
+  cpu = 0;
   /// In the engine; not to be used when the task has gone.
   readonly address: number;
   readonly #tasks: Tasks;

@@ -1,7 +1,7 @@
 // The command line as a shell sees it: output, exit code, one line on stderr.
 
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -146,5 +146,41 @@ describe('fprobe list', () => {
     expect(await fprobe('list', SQLITE, '-f', 'func*', '-n', 'f*')).toEqual(
       refusal(`list: ${SQLITE}: nothing is left, -n excludes all that -f selects`),
     );
+  });
+});
+
+describe('fprobe replay', () => {
+  const graph = ` 0)               |  vfs_open() {\n 0)   1.250 us    |    do_dentry_open();\n 0)   2.500 us    |  }\n`;
+  const header = `# tracer: function_graph\n#\n# CPU  DURATION                  FUNCTION CALLS\n# |     |   |                     |   |   |   |\n`;
+
+  async function replay(text: string, ...args: string[]): Promise<Outcome & { path: string }> {
+    const directory = mkdtempSync(join(tmpdir(), 'fprobe-'));
+    const path = join(directory, 'trace.txt');
+    writeFileSync(path, text);
+    const outcome = await fprobe('replay', path, ...args);
+    rmSync(directory, { recursive: true });
+    return { ...outcome, path };
+  }
+
+  test('gives back the text, or part of it, or a profile', async () => {
+    expect((await replay(header + graph)).stdout).toBe(header + graph);
+    const leaf = await replay(graph, '-l', 'do_*', '--arch', 's390x');
+    expect(leaf.stdout).toBe(`${header} 0)   1.250 us    |  do_dentry_open();\n`);
+    expect((await replay(graph, '-p', 'profile')).stdout).toMatch(/vfs_open +1 +2\.500 us +2\.500 us/);
+  });
+
+  test('says what is wrong', async () => {
+    const bad = await replay(`${graph} 1)   1.000 us    |  other();\n`);
+    expect(bad).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(`fprobe: ${bad.path}: line 4: `),
+    });
+    expect((await replay(graph, '-p', 'functoin')).stderr).toContain(
+      "there is no tracer 'functoin', did you mean function",
+    );
+    expect((await replay(graph, '-l', 'vfs_opne')).stderr).toContain('nearest: vfs_open');
+    expect((await replay(graph, '--arch', 'mips')).stderr).toContain("there is no CPU 'mips'");
+    expect((await fprobe('replay')).stderr).toContain('which file?');
   });
 });

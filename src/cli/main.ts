@@ -2,6 +2,7 @@
 // The command line: finds the command, runs it, and turns what it throws into one line and an exit code.
 
 import { list } from './list.ts';
+import { replay } from './replay.ts';
 import { trace } from './trace.ts';
 import { UsageError } from './usage.ts';
 
@@ -13,6 +14,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   list: { summary: 'the functions of a WebAssembly file that can be probed', run: list },
+  replay: { summary: 'call what a function_graph recorded once more, on the model of a CPU', run: replay },
   trace: { summary: 'run a program and trace the WebAssembly that it loads', run: trace },
 };
 

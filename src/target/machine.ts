@@ -27,9 +27,10 @@ export interface MachineOptions {
   readonly symbols: readonly SymbolOptions[];
   /// Parameters of functions, structures and enumerations, in the shape of `oracle/types-7.2.json`; for who prints arguments.
   readonly types?: object;
-  /// Name and pid of the first task. Default: the tracer chooses.
+  /// Name, pid and CPU of the first task. Default: the tracer chooses, CPU 0.
   readonly comm?: string;
   readonly pid?: number;
+  readonly cpu?: number;
   /// Default: the name of the CPU.
   readonly name?: string;
   /// Bytes of each task's stack, a power of two from 4096 to 2^24. Default 65536; a kernel has 16384.
@@ -43,7 +44,7 @@ export interface MachineOptions {
   readonly poison?: boolean;
 }
 
-const KNOWN = ['arch', 'symbols', 'types', 'comm', 'pid', 'name', 'stackSize', 'stackWords', 'regs', 'poison'];
+const KNOWN = ['arch', 'symbols', 'types', 'comm', 'pid', 'cpu', 'name', 'stackSize', 'stackWords', 'regs', 'poison'];
 const STACK_SIZE = 65536;
 const TASKS_MAX = 1024;
 const MAX_WORD = (1n << 64n) - 1n;
@@ -88,6 +89,7 @@ export class Machine implements Target {
       types,
       comm,
       pid,
+      cpu,
       stackSize = STACK_SIZE,
       stackWords = engineLayout.SHADOW_STACK_WORDS,
     } = options;
@@ -127,7 +129,7 @@ export class Machine implements Target {
     this.#context = { engine, model: this.model, address, stackSize };
     this.#step = engine.allocateBlock((1 + layout.MACHINE_ARGUMENTS_MAX) * 8);
     this.regs = new CpuRegs(engine.memory, this.model, (at) => this.readWord(at));
-    this.#current = this.createTask({ comm, pid });
+    this.#current = this.createTask({ comm, pid, cpu });
   }
 
   // ---- tasks
@@ -137,6 +139,7 @@ export class Machine implements Target {
     if (this.#tasks.length === TASKS_MAX) throw new EngineError('ENOSPC', `a machine has at most ${TASKS_MAX} tasks`);
     if (!Number.isInteger(cpu) || cpu < 0) throw badRange(`cpu is ${shown(cpu)}, expected a whole number from 0`);
     const task = this.#host.tasks.create({ comm, pid, stackWords: this.#stackWords });
+    task.cpu = cpu;
     const made = new MachineTask(this.#context, task, this.#tasks.length, cpu, this.#tasks[0]?.clock);
     this.#tasks.push(made);
     return made;
@@ -269,8 +272,18 @@ export class Machine implements Target {
   /// Runs a program in the engine, without JavaScript on the way; handlers that are JavaScript are called as ever. Throws
   /// `ProgramError`, with the position, for a program that cannot go on; `reset` makes the machine usable again.
   run(program: MachineProgram, times = 1): void {
-    if (!Number.isInteger(times) || times < 1 || times > 0xffff_ffff)
+    if (!Number.isInteger(times) || times < 1 || times > 0xffff_ffff) {
       throw badRange(`times is ${shown(times)}, expected 1 or more`);
+    }
+    this.#execute(program, times);
+  }
+
+  /// Runs a program once that may leave calls open, or return from calls that are open; `reset` ends those.
+  start(program: MachineProgram): void {
+    this.#execute(program, 0);
+  }
+
+  #execute(program: MachineProgram, times: number): void {
     const { engine } = this.#host;
     const address = engine.allocateBlock(Math.max(program.words.byteLength, 8));
     try {

@@ -160,6 +160,8 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
       depths[n] = depth;
       times[n] = time;
       calls[n] = words[at + 1] * HIGH + words[at];
+      batch.callerLow[n] = words[at];
+      batch.callerHigh[n] = words[at + 1];
       batch.pid[n] = pid;
       at += RECORD_WORDS;
       n++;

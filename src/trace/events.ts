@@ -90,6 +90,9 @@ export class Batch {
   readonly time: Float64Array;
   /// Of RETURN and UNWOUND: the time of the call. Of FUNCTION: the ip of the caller, 0 = the host.
   readonly call: Float64Array;
+  /// Of FUNCTION: both halves of that ip, which on a machine is more than a number can hold.
+  readonly callerLow: Uint32Array;
+  readonly callerHigh: Uint32Array;
   /// Of FUNCTION alone: the task.
   readonly pid: Uint32Array;
 
@@ -100,6 +103,8 @@ export class Batch {
     this.depth = new Int32Array(capacity);
     this.time = new Float64Array(capacity);
     this.call = new Float64Array(capacity);
+    this.callerLow = new Uint32Array(capacity);
+    this.callerHigh = new Uint32Array(capacity);
     this.pid = new Uint32Array(capacity);
   }
 

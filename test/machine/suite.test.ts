@@ -88,6 +88,17 @@ describe.each(Object.values(CPUS).map((model) => [model.name, model] as const))(
     expect(parents).toEqual([ip, 'fa', 'fa', ip, undefined, undefined]);
   });
 
+  test('the function tracer names the caller, watched or not', () => {
+    const machine = make({ comm: 'bash', pid: 70 });
+    machine.setTime(1_500n);
+    const calls = tracer.startFunction({ filter: 'fb' });
+    machine.call('fa', [], (m) => {
+      m.setTime(1_234_000n);
+      return m.call('fb');
+    });
+    expect(calls.read()).toMatch(/ +bash-70 .* 0\.001234: fb <-fa\n$/);
+  });
+
   test('a tail call: one slot, two frames, the exits innermost first', () => {
     const machine = make();
     const seen: string[] = [];
