@@ -176,9 +176,7 @@ describe('fprobe replay', () => {
       stdout: '',
       stderr: expect.stringContaining(`fprobe: ${bad.path}: line 4: `),
     });
-    expect((await replay(graph, '-p', 'functoin')).stderr).toContain(
-      "there is no tracer 'functoin', did you mean function",
-    );
+    expect((await replay(graph, '-p', 'functoin')).stderr).toContain("there is no tracer 'functoin'");
     expect((await replay(graph, '-l', 'vfs_opne')).stderr).toContain('nearest: vfs_open');
     expect((await replay(graph, '--arch', 'mips')).stderr).toContain("there is no CPU 'mips'");
     expect((await fprobe('replay')).stderr).toContain('which file?');

@@ -373,6 +373,7 @@ describe('README.md', async () => {
       'Users of your own',
       'JavaScript functions',
       'Only the instrumenter',
+      'The machine',
       ...['fprobe on fgraph', 'fprobe on fgraph 2', 'fprobe on fgraph 3'], // in fprobe/readme.test.ts
     ]);
   });
@@ -430,6 +431,15 @@ describe('README.md', async () => {
     expect(target).toMatchObject({ left: [], notrace: [{ name: 'store.constructor' }] });
     expect(Object.getOwnPropertyDescriptor((store as object).constructor.prototype, 'put')!.value.name).toBe('put');
     for (const left of tracer.targets) tracer.detach(left);
+  });
+
+  test('The machine', async () => {
+    log.length = graphs.length = 0;
+    const { machine, probe } = await run(examples.get('The machine')!, { tracer: await Tracer.create() });
+    const shown = /### The machine\n.*?^```\n\n```\n(.*?)^```$/ms.exec(readme)![1];
+    expect(log.join('\n')).toBe(shown);
+    expect(machine).toMatchObject({ name: 's390x', time: 1500n });
+    expect(probe).toMatchObject({ hits: 1, errors: 0 });
   });
 
   test('Only the instrumenter', async () => {

@@ -1,0 +1,261 @@
+// What one traced call costs on the model of each CPU. Two kinds of figures: counts, which are exact and belong to the model (words
+// loaded and stored by the engine, bytes of both stacks, callbacks), and times, which belong to this host and its JavaScript engine.
+// Beside them what the kernel itself needs, in instructions, on x86_64.
+//
+//   npm run bench:machine -- [--check] [--json FILE] [--svg FILE]
+//
+// Counts are those of a second engine in which each load and store calls out (Binaryen's instrument-memory).
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import binaryen from 'binaryen';
+import * as layout from '../assembly/layout.ts';
+import { CPUS } from '../src/arch/index.ts';
+import { Engine, type EngineExports } from '../src/engine.ts';
+import { generateProgram, type Machine, MachineProgram } from '../src/index.ts';
+import { Machine as MachineTarget } from '../src/target/machine.ts';
+import { Tasks } from '../src/tasks.ts';
+
+const IS_CHECK = process.argv.includes('--check');
+const CALLS = IS_CHECK ? 2_000 : 200_000;
+const STREAM_CALLS = IS_CHECK ? 50_000 : 10_000_000;
+const ROUNDS = IS_CHECK ? 3 : 9;
+const BLOCK = 1000; // calls of one pass through a program
+const SYMBOLS = Array.from({ length: 64 }, (_, k) => ({
+  name: `f${k}`,
+  address: 0x3f0_0000_1000n + BigInt(k) * 0x100n,
+  size: 0x80,
+}));
+
+/// Instructions per hit of the kernel's own, x86_64, 7.2 and 6.12.
+const KERNEL = new Map([
+  ['function tracer', [574, 547]],
+  ['graph', [1601, 1419]],
+  ['2 graphs', [3264, 2765]],
+  ['4 graphs', [6314, 5172]],
+  ['8 graphs', [12596, 9991]],
+]);
+
+const original = readFileSync(new URL('../build/fprobe.wasm', import.meta.url));
+const accesses = { loads: 0, stores: 0 };
+let callbacks = 0;
+
+/// The same engine, with every access to memory counted.
+function countingBytes(): Uint8Array<ArrayBuffer> {
+  const module = binaryen.readBinary(original);
+  module.runPasses(['instrument-memory']);
+  const bytes = new Uint8Array(module.emitBinary());
+  module.dispose();
+  return bytes;
+}
+
+function start(bytes: Uint8Array<ArrayBuffer>): Engine {
+  const module = new WebAssembly.Module(bytes);
+  const imports: WebAssembly.Imports = {
+    fprobe: { call: () => ++callbacks, clock: () => 0, wait: () => 0 },
+  };
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+    if (from === 'fprobe') continue;
+    imports[from] ??= {};
+    imports[from][name] = (...args: unknown[]) => {
+      if (name === 'load_ptr') accesses.loads++;
+      if (name === 'store_ptr') accesses.stores++;
+      return name.endsWith('_ptr') ? args[3] : args[1]; // (id, bytes, offset, address) or (id, value)
+    };
+  }
+  return new Engine(new WebAssembly.Instance(module, imports).exports as EngineExports);
+}
+
+/// What watches the functions. Everything but `host` runs in the engine.
+const SETUPS: Record<string, (engine: Engine, machine: Machine) => void> = {
+  untraced: () => {},
+  'nop: others are traced': (engine) => engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0),
+  'function tracer': (engine, machine) => {
+    const ops = engine.exports.ops_register(layout.OPS_FUNCTION, engine.createRing(16, layout.RING_OVERWRITE), 0);
+    for (const { id } of machine.sites) engine.exports.ops_want(ops, id, 1);
+  },
+  'entry + return, no work': (engine, machine) => users(engine, machine, layout.GOPS_FRAME, 1),
+  profile: (engine, machine) => users(engine, machine, layout.GOPS_PROFILE, 1),
+  graph: (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 1),
+  '2 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 2),
+  '4 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 4),
+  '8 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 8),
+  'JavaScript handlers': (engine, machine) => users(engine, machine, layout.GOPS_HOST, 1),
+};
+
+function users(engine: Engine, machine: Machine, kind: number, count: number): void {
+  for (let k = 0; k < count; k++) {
+    const handler = kind === layout.GOPS_HOST ? 1 : 0;
+    const index = engine.registerFgraph(kind, handler, handler, 0);
+    if (kind === layout.GOPS_GRAPH) {
+      engine.exports.graph_set_ring(index, machine.task.task.address, engine.createRing(16, layout.RING_OVERWRITE));
+    }
+    for (const { id } of machine.sites) engine.exports.site_want(id, index, 1);
+  }
+}
+
+interface Shape {
+  readonly name: string;
+  readonly setup: string;
+  readonly regs?: 'full';
+  readonly program: () => MachineProgram;
+  readonly calls: number;
+}
+
+const flat = (): MachineProgram => {
+  const program = new MachineProgram();
+  for (let k = 0; k < BLOCK; k++) program.call(k % SYMBOLS.length, [1n, 2n]).return(3n);
+  return program;
+};
+const deep = (depth: number) => (): MachineProgram => {
+  const program = new MachineProgram();
+  for (let made = 0; made < BLOCK; made += depth) {
+    for (let k = 0; k < depth; k++) program.call(k % SYMBOLS.length, [1n, 2n]);
+    for (let k = 0; k < depth; k++) program.return(3n);
+  }
+  return program;
+};
+
+const SHAPES: readonly Shape[] = [
+  ...Object.keys(SETUPS).map((setup) => ({ name: setup, setup, program: flat, calls: BLOCK })),
+  {
+    name: 'entry + return, full registers',
+    setup: 'entry + return, no work',
+    regs: 'full',
+    program: flat,
+    calls: BLOCK,
+  },
+  { name: 'entry + return, 8 deep', setup: 'entry + return, no work', program: deep(8), calls: BLOCK },
+  { name: 'entry + return, 40 deep', setup: 'entry + return, no work', program: deep(40), calls: BLOCK },
+];
+
+interface Row {
+  arch: string;
+  what: string;
+  /// Per call, of this host: median, and what is added to the untraced call of the same CPU.
+  ns: number;
+  added: number;
+  /// Per call, exact.
+  loads: number;
+  stores: number;
+  callbacks: number;
+  /// At most, over the whole run.
+  stackBytes: number;
+}
+
+function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): Machine {
+  const engine = start(bytes);
+  const tasks = new Tasks(engine, layout.SHADOW_STACK_WORDS);
+  const machine = new MachineTarget({ engine, tasks }, 1, { arch, symbols: SYMBOLS, poison: false, regs: shape.regs });
+  SETUPS[shape.setup]!(engine, machine);
+  return machine;
+}
+
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
+const counting = countingBytes();
+const rows: Row[] = [];
+
+for (const arch of Object.keys(CPUS)) {
+  const shapes = SHAPES.filter(({ regs }) => !regs || CPUS[arch as 'x86_64'].fullEntry);
+  const runs = shapes.map((shape) => {
+    const program = shape.program();
+    const counted = build(counting, arch, shape);
+    Object.assign(accesses, { loads: 0, stores: 0 });
+    callbacks = 0;
+    counted.run(program, 2);
+    const twice = { ...accesses };
+    Object.assign(accesses, { loads: 0, stores: 0 });
+    counted.run(program, 1); // what is done once per run is in both
+    const exact = {
+      loads: (twice.loads - accesses.loads) / shape.calls,
+      stores: (twice.stores - accesses.stores) / shape.calls,
+      callbacks: callbacks / shape.calls / 3,
+    };
+    return {
+      shape,
+      program,
+      exact,
+      stackBytes: counted.task.stackUsed,
+      machine: build(original, arch, shape),
+      ns: [] as number[],
+    };
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const run of round % 2 ? runs.toReversed() : runs) {
+      const times = CALLS / run.shape.calls;
+      const before = performance.now();
+      run.machine.run(run.program, times);
+      run.ns.push(((performance.now() - before) * 1e6) / (times * run.shape.calls));
+    }
+  }
+  const base = median(runs[0]!.ns);
+  for (const { shape, exact, stackBytes, ns } of runs) {
+    rows.push({ arch, what: shape.name, ns: median(ns), added: median(ns) - base, ...exact, stackBytes });
+  }
+}
+
+// A long stream, made from a seed.
+const stream = generateProgram({
+  functions: SYMBOLS.length,
+  calls: BLOCK * 10,
+  depth: 24,
+  nesting: 0.5,
+  recursion: 0.1,
+  seed: 1,
+});
+const streamed: string[] = [];
+for (const setup of ['untraced', 'entry + return, no work', 'graph']) {
+  const machine = build(original, 'x86_64', { name: setup, setup, program: flat, calls: BLOCK });
+  const before = performance.now();
+  machine.run(stream, STREAM_CALLS / (BLOCK * 10));
+  const ns = ((performance.now() - before) * 1e6) / STREAM_CALLS;
+  streamed.push(`${setup}: ${ns.toFixed(1)} ns a call`);
+}
+
+const format = (value: number): string => (Number.isInteger(value) ? String(value) : value.toFixed(1));
+console.log(
+  'Machine: cost of one call. ns and added ns are of this host; the rest is exact and the same everywhere.\n',
+);
+for (const arch of Object.keys(CPUS)) {
+  console.log(
+    `${arch.padEnd(32)}      ns   added  loads  stores  callbacks  stack bytes  kernel instructions 7.2 / 6.12`,
+  );
+  for (const row of rows.filter((row) => row.arch === arch)) {
+    const kernel = arch === 'x86_64' ? (KERNEL.get(row.what)?.join(' / ') ?? '') : '';
+    console.log(
+      `${row.what.padEnd(32)}${row.ns.toFixed(1).padStart(8)}${row.added.toFixed(1).padStart(8)}${format(row.loads).padStart(7)}` +
+        `${format(row.stores).padStart(8)}${format(row.callbacks).padStart(11)}${format(row.stackBytes).padStart(13)}  ${kernel}`,
+    );
+  }
+  console.log('');
+}
+console.log(`a stream of ${STREAM_CALLS} calls on x86_64: ${streamed.join('; ')}`);
+const traced = rows.find(({ arch, what }) => arch === 'x86_64' && what === 'entry + return, no work')!;
+console.log(`target: one traced call through both trampolines, x86_64, at most 40 ns; ${traced.ns.toFixed(1)} ns here`);
+
+/// Bars of what each case adds, CPU after CPU.
+function chart(): string {
+  const shown = rows.filter(({ what }) => what !== 'untraced');
+  const most = Math.max(...shown.map(({ added }) => added), 1);
+  const bars = shown.map(({ arch, what, added }, k) => {
+    const y = 30 + k * 16;
+    const width = Math.max((added / most) * 500, 0).toFixed(1);
+    return (
+      `<text x="8" y="${y + 11}">${arch}: ${what}</text><rect x="330" y="${y + 2}" width="${width}" height="11" fill="#4a78b5"/>` +
+      `<text x="${340 + Number(width)}" y="${y + 11}">${added.toFixed(1)}</text>`
+    );
+  });
+  const height = 40 + shown.length * 16;
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="920" height="${height}" font-family="sans-serif" font-size="11">` +
+    `<text x="8" y="18" font-size="13">Added to a call, ns on this host</text>\n${bars.join('\n')}\n</svg>\n`
+  );
+}
+
+function output(option: string, text: () => string): void {
+  const at = process.argv.indexOf(option);
+  const path = at < 0 ? undefined : process.argv[at + 1];
+  if (path) writeFileSync(path, text());
+}
+output('--json', () => `${JSON.stringify({ rows, streamed, kernel: Object.fromEntries(KERNEL) }, null, 1)}\n`);
+output('--svg', chart);
