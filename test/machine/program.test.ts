@@ -17,7 +17,7 @@ const seed = Number(process.env.FPROBE_SEED ?? Math.floor(Math.random() * 2 ** 3
 
 async function make(arch: string): Promise<{ tracer: Tracer; machine: Machine }> {
   const tracer = await Tracer.create({ clock: 'counter' });
-  return { tracer, machine: tracer.machine({ arch, symbols: SYMBOLS }) };
+  return { tracer, machine: tracer.machine({ arch, symbols: SYMBOLS, stackWords: 8192 }) };
 }
 
 describe.each(Object.values(CPUS).map((model) => [model.name, model] as const))('%s', (arch, model) => {
