@@ -12,9 +12,9 @@ import { clock_is_mono } from '../clock';
 import {
   FPROBE_CELLS, FPROBE_CELLS_MAX, FPROBE_INDEX, FPROBE_KIND, FPROBE_KIND_COUNT, FPROBE_KIND_FIRST, FPROBE_KIND_LINEAR,
   FPROBE_KIND_LOG2, FPROBE_MIN, FPROBE_NODES, FPROBE_ROWS, FPROBE_ROW_SIZE, FPROBE_SOURCE, FPROBE_SOURCE_HIT,
-  FPROBE_SOURCE_LATENCY, FPROBE_SOURCE_MASK, FPROBE_SOURCE_RESULT, FPROBE_SOURCE_SIGNED32, FPROBE_STEP, FPROBE_WORDS, FREGS_COUNT,
-  FREGS_MAX, FREGS_WORDS, LINEAR_OUTER, LOG2_BUCKETS, NODE_SHIFT, REQUEST_CELLS, REQUEST_INDEX, REQUEST_KIND,
-  REQUEST_SOURCE, REQUEST_STEP, ROW_CELLS, ROW_COUNT, ROW_SUM, WORD_SHIFT, WORD_SIZE,
+  FPROBE_SOURCE_LATENCY, FPROBE_SOURCE_MASK, FPROBE_SOURCE_RESULT, FPROBE_SOURCE_SIGNED32, FPROBE_STEP, FPROBE_WORDS,
+  FREGS_COUNT, FREGS_MAX, FREGS_WORDS, LINEAR_OUTER, LOG2_BUCKETS, NODE_SHIFT, REQUEST_CELLS, REQUEST_INDEX,
+  REQUEST_KIND, REQUEST_SOURCE, REQUEST_STEP, ROW_CELLS, ROW_COUNT, ROW_SUM, WORD_SHIFT, WORD_SIZE,
 } from '../layout';
 
 const DATA_NODE = 0;
@@ -64,8 +64,8 @@ export function builtin_calls_out(probe: u32): bool {
   return source(load<u32>(probe, FPROBE_SOURCE)) == FPROBE_SOURCE_LATENCY && clock_is_mono();
 }
 
-/// The probe was hit, at `time`. `data` is 0 unless an exit will follow.
-export function builtin_entry(probe: u32, node: u32, fregs: u32, data: u32, time: u64): void {
+/// The probe was hit, at `time`, with `count` words of arguments. `data` is 0 unless an exit will follow.
+export function builtin_entry(probe: u32, node: u32, fregs: u32, count: u32, data: u32, time: u64): void {
   const what = load<u32>(probe, FPROBE_SOURCE);
   const from = source(what);
   if (data) {
@@ -75,7 +75,7 @@ export function builtin_entry(probe: u32, node: u32, fregs: u32, data: u32, time
     store<u64>(row, load<u64>(row, ROW_COUNT) + 1, ROW_COUNT);
   } else {
     const index = load<u32>(probe, FPROBE_INDEX);
-    if (index < load<u32>(fregs, FREGS_COUNT)) {
+    if (index < count) {
       keep(probe, rowOf(probe, node), read(what, load<u64>(fregs + FREGS_WORDS + (index << WORD_SHIFT))));
     }
   }

@@ -18,12 +18,13 @@ import {
   FGRAPH_MAX_DATA_SIZE, FPROBE_CALL_DATA, FPROBE_CALL_PRIVATE, FPROBE_CALL_RET, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS,
   FPROBE_FL_DISABLED, FPROBE_FL_KPROBE_SHARED, FPROBE_FL_SHARED_EXIT, FPROBE_HEADER, FPROBE_HEADER_SIZE_SHIFT,
   FPROBE_HEADER_WORDS, FPROBE_HITS, FPROBE_KIND, FPROBE_KIND_HOST, FPROBE_KIND_WASM, FPROBE_NMISSED, FPROBE_OVERRUN,
-  FPROBE_PRIVATE, FPROBE_RECURSION, FPROBE_WORDS, FRAME_FUNC, FRAME_RET, FREGS_COUNT, FREGS_IP, FREGS_WORDS,
-  LOCATION_EXITS, LOCATION_PLAINS, LOCATION_WORDS, LOCK_SHARED, NODE_NEXT, NODE_OWNER, TASK_FPROBE, TASK_TOP,
+  FPROBE_PRIVATE, FPROBE_RECURSION, FPROBE_WORDS, FRAME_FUNC, FRAME_RET, FREGS_COUNT, FREGS_WORDS, LOCATION_EXITS,
+  LOCATION_PLAINS, LOCATION_WORDS, LOCK_SHARED, NODE_NEXT, NODE_OWNER, SITE_IP, TASK_CLOCK, TASK_FPROBE, TASK_TOP,
   WORD_SHIFT, WORD_SIZE,
 } from '../layout';
 import { lock_shared, recursion_mine } from '../recursion';
 import { data_find, data_reserve, data_size } from '../shadow-stack';
+import { site_address } from '../site';
 import { builtin_calls_out, builtin_entry, builtin_exit } from './builtin';
 import { location_of } from './location';
 import { fprobe_find } from './probe';
@@ -62,6 +63,11 @@ export function callOut(
   return hostCall(handler, task + TASK_FPROBE, site, base, fregs);
 }
 
+/// How many words of arguments or results there are. The registers of a machine are none.
+function words(task: u32, fregs: u32): u32 {
+  return load<u32>(task, TASK_CLOCK) ? 0 : load<u32>(fregs, FREGS_COUNT);
+}
+
 /// Calls a probe's entry handler. Returns what it said; nonzero too when the lock is gone afterwards.
 function enterProbe(
   task: u32, lock: u32, serial: u32, probe: u32, node: u32, site: u32, base: u32, from: u32, fregs: u32, ip: u64,
@@ -70,12 +76,12 @@ function enterProbe(
   if (load<u32>(probe, FPROBE_KIND) > <u32>FPROBE_KIND_HOST) {
     add64(probe, FPROBE_HITS);
     if (!builtin_calls_out(probe)) {
-      builtin_entry(probe, node, fregs, data, number);
+      builtin_entry(probe, node, fregs, words(task, fregs), data, number);
       return 0;
     }
     const time = clock_mono();
     if (!settle(task, from, lock, serial)) return 1;
-    builtin_entry(probe, node, fregs, data, time);
+    builtin_entry(probe, node, fregs, words(task, fregs), data, time);
     return 0;
   }
   if (!load<u32>(probe, FPROBE_ENTRY)) {
@@ -140,8 +146,8 @@ export function fprobe_entry(
   return true;
 }
 
-function exitBuiltin(probe: u32, fregs: u32, data: u32, time: u64): void {
-  builtin_exit(probe, data, load<u32>(fregs, FREGS_COUNT), load<u64>(fregs, FREGS_WORDS), time);
+function exitBuiltin(task: u32, probe: u32, fregs: u32, data: u32, time: u64): void {
+  builtin_exit(probe, data, words(task, fregs), load<u64>(fregs, FREGS_WORDS), time);
 }
 
 /// The graph user's return callback. Who is called is what the block says, if it is still registered.
@@ -166,9 +172,9 @@ export function fprobe_return(
     } else if (builtin_calls_out(probe)) {
       const time = clock_mono();
       // The clock is the host's: it may have unregistered the probe.
-      if (fprobe_find(header)) exitBuiltin(probe, fregs, data, time);
+      if (fprobe_find(header)) exitBuiltin(task, probe, fregs, data, time);
     } else {
-      exitBuiltin(probe, fregs, data, number);
+      exitBuiltin(task, probe, fregs, data, number);
       continue;
     }
     if (!settle(task, base + 1, lock, serial)) return;
@@ -186,7 +192,7 @@ export function fprobe_plain(
   while (node) {
     const probe = probeOf(node);
     if (probe && !isDisabled(probe) && load<u32>(probe, FPROBE_ENTRY)) {
-      enterProbe(task, lock, serial, probe, node, site, 0, from, fregs, load<u64>(fregs, FREGS_IP), parent, 0, 0);
+      enterProbe(task, lock, serial, probe, node, site, 0, from, fregs, load<u64>(site_address(site), SITE_IP), parent, 0, 0);
       if (!recursion_mine(lock, serial)) return;
     }
     node = load<u32>(node, NODE_NEXT);

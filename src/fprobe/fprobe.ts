@@ -8,7 +8,7 @@ import { EngineError } from '../engine.ts';
 import { badRange, badType, shown } from '../errors.ts';
 import { type Callback, Failures, type Handlers, isPromise } from '../handlers.ts';
 import { checkOptions } from '../options.ts';
-import type { FtraceRegs } from '../regs.ts';
+import type { AimedRegs, FtraceRegs } from '../regs.ts';
 import type { TargetSite } from '../target/target.ts';
 import { FPROBE_HANDLER, isWasm, type WasmFprobeHandler, type WasmTable } from '../wasm-handlers.ts';
 import { type Builtin, type BuiltinRequest, builtinRequest, type FprobeRow, readRows } from './builtin.ts';
@@ -66,6 +66,7 @@ const HANDLERS = ['entry', 'exit', 'builtin', 'entryDataSize', 'flags', 'private
 const WHERE = ['filter', 'notfilter', 'addresses', 'symbols'];
 const WORD = layout.WORD_SIZE;
 const U32_MAX = 2 ** 32 - 1;
+const HIGH = 2 ** 32;
 
 interface Counters {
   readonly hits: number;
@@ -327,39 +328,90 @@ export class Fprobe {
     if (isWasm) {
       return (about, site, _frame, fregs) => this.#guard(handler as WasmFprobeHandler, about, site, fregs);
     }
-    return isEntry
-      ? (about, site, _frame, fregs) => this.#run(handler as FprobeHandler, true, about, site, fregs)
-      : (about, site, _frame, fregs) => this.#run(handler as FprobeHandler, false, about, site, fregs);
+    return this.#runner(handler as FprobeHandler, isEntry);
   }
 
-  #run(handler: FprobeHandler, isEntry: boolean, about: number, site: number, fregs: number): number {
+  /// What the engine calls for a JavaScript handler. Everything that stays the same from call to call is looked up here, once.
+  #runner(handler: FprobeHandler, isEntry: boolean): Callback {
     const { engine, sites, running } = this.#host;
+    const { memory } = engine;
     const { data } = running;
-    const { mark } = data;
-    const words = engine.memory.u32;
-    const at = about >>> 2;
-    const address = words[at + 2];
-    const called = sites.byId(site);
-    const retIp = typeof called.ip === 'bigint' ? engine.memory.u64[about >>> 3] : words[at + 1] * 2 ** 32 + words[at];
-    const regs = sites.regs(site);
-    let result: unknown;
-    regs.push(fregs, !isEntry, called.types);
-    try {
-      const view = address === 0 ? null : data.lend(address, this.#dataSize);
-      result = handler.call(this.#options, this, called.ip, retIp, regs, view);
-      if (typeof result === 'object' && isPromise(result)) {
-        this.#failures.notePromise(result, isEntry ? 'the entry handler' : 'the exit handler');
-        this.#failed();
-        result = undefined;
+    const options = this.#options;
+    const size = Math.ceil(this.#dataSize / WORD) * WORD;
+    const length = size >>> 2;
+    // The view that handlers get is of a copy, as in frame-data.ts. A handler inside of this one gets another from there.
+    const copy = new Uint32Array(Math.min(length, (layout.MAX_FPROBE_DATA_SIZE_WORD * WORD) >>> 2));
+    const view = new DataView(copy.buffer);
+    let isLent = false;
+    let lastSite = -1;
+    let called!: TargetSite;
+    let regs!: AimedRegs;
+    // Memory that grows leaves its old views empty: what is read there is undefined. Asking a view for its length each time takes
+    // longer than all the rest.
+    let words = memory.u32;
+    return (about, site, _frame, fregs) => {
+      if (site !== lastSite) {
+        called = sites.byId(site);
+        regs = sites.regs(site);
+        lastSite = site;
       }
-      data.giveBack(mark);
+      const own = regs; // a handler inside of this one may be of another site
+      const { ip } = called;
+      const at = about >>> 2;
+      if (words[at] === undefined) words = memory.u32;
+      const ret = typeof ip === 'bigint' ? memory.u64[at >>> 1] : words[at + 1] * HIGH + words[at];
+      const from = words[at + 2] >>> 2;
+      own.push(fregs, !isEntry, called.types);
+      let result: unknown;
+      if (from === 0) {
+        try {
+          result = handler.call(options, this, ip, ret, own, null);
+        } catch (error) {
+          this.#failed(error);
+        }
+      } else if (isLent) {
+        const { mark } = data;
+        try {
+          result = handler.call(options, this, ip, ret, own, data.lend(from << 2, size));
+          data.giveBack(mark);
+        } catch (error) {
+          data.drop(mark);
+          this.#failed(error);
+        }
+      } else {
+        for (let k = 0; k < length; k++) copy[k] = words[from + k];
+        const above = words[from + length];
+        isLent = true;
+        try {
+          result = handler.call(options, this, ip, ret, own, view);
+        } catch (error) {
+          this.#failed(error);
+        }
+        isLent = false;
+        if (isEntry) {
+          if (words[at] === undefined) words = memory.u32;
+          // Unless the frame has gone meanwhile.
+          if (words[from + length] === above) for (let k = 0; k < length; k++) words[from + k] = copy[k];
+        }
+      }
+      own.pop();
+      return result === undefined || result === 0 ? 0 : this.#verdict(result, isEntry);
+    };
+  }
+
+  /// What a result other than the usual ones means: 0 keeps the exit handler.
+  #verdict(result: unknown, isEntry: boolean): number {
+    try {
+      if (isPromise(result)) {
+        this.#failures.notePromise(result, isEntry ? 'the entry handler' : 'the exit handler');
+        if (this.#options.onError === 'disable') this.disable();
+        return 0;
+      }
     } catch (error) {
-      this.#failures.note(error);
-      this.#failed();
-      data.drop(mark);
+      this.#failed(error);
+      return 0;
     }
-    regs.pop();
-    return result === undefined || result === null || result === false || result === 0 || result === 0n ? 0 : 1;
+    return result === null || result === false || result === 0n ? 0 : 1;
   }
 
   #guard(handler: WasmFprobeHandler, about: number, site: number, fregs: number): number {
@@ -370,13 +422,13 @@ export class Fprobe {
       const data = memory.load32(about + layout.FPROBE_CALL_DATA);
       return handler(this.#options.private ?? 0, BigInt(sites.byId(site).ip), ret, fregs, data);
     } catch (error) {
-      this.#failures.note(error);
-      this.#failed();
+      this.#failed(error);
       return 0;
     }
   }
 
-  #failed(): void {
+  #failed(error: unknown): void {
+    this.#failures.note(error);
     if (this.#options.onError === 'disable') this.disable();
   }
 }
