@@ -186,7 +186,7 @@ export function sectionA(target: string, make: MakeFixture): void {
       expect(errno(() => on(fixture, ['fa', 'no_such'], { entry: noop, exit: noop }))).toBe('ENOENT');
       expect(errno(() => on(fixture, ['fa', 'fa'], { entry: noop, exit: noop }))).toBe('ENOENT');
       expect(tables(fixture.tracer)).toEqual(before);
-      expect(() => on(fixture, ['trigge'], { entry: noop })).toThrow(/"trigge"; nearest: trigger/);
+      expect(() => on(fixture, ['trigge'], { entry: noop })).toThrow(/'trigge'; nearest: trigger/);
     });
 
     test('A17 names are sorted', async () => {
