@@ -306,16 +306,15 @@ export function instantiateEngineSync(source: BufferSource | WebAssembly.Module,
 /// Starts an engine from the `fprobe.wasm` that belongs to this package.
 export async function loadEngine(imports?: EngineImports): Promise<Engine> {
   const url = engineUrl();
-  if (url.protocol !== 'file:') return instantiateEngine(await (await fetch(url)).arrayBuffer(), imports);
-  const { readFile } = await import('node:fs/promises');
-  return instantiateEngine(await readFile(url).catch(notRead(url)), imports);
+  const fs = url.protocol === 'file:' && fileSystem();
+  const bytes = await (fs ? fs.promises.readFile(url) : fetched(url)).catch(notRead(url));
+  return instantiateEngine(bytes, imports);
 }
 
 /// The same at once, from a file.
 export function loadEngineSync(imports?: EngineImports): Engine {
   const url = engineUrl();
-  // Not imported by name: the library also loads where there is no such module.
-  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
+  const fs = fileSystem();
   if (!fs) throw new EngineError('ENOENT', `cannot read ${url} at once here; pass the bytes of fprobe.wasm`);
   let bytes: Uint8Array<ArrayBuffer>;
   try {
@@ -326,12 +325,24 @@ export function loadEngineSync(imports?: EngineImports): Engine {
   return instantiateEngineSync(bytes, imports);
 }
 
-// The compiled files lie one directory deeper than the sources.
-const engineUrl = (): URL =>
-  new URL(import.meta.url.endsWith('.ts') ? '../build/fprobe.wasm' : '../../build/fprobe.wasm', import.meta.url);
+// Bundlers know this form, and take the file along. It is in the same place as seen from the compiled files, in dist/.
+const engineUrl = (): URL => new URL('../build/fprobe.wasm', import.meta.url);
+
+// Not imported by name: the library also loads, and can be bundled, where there is no such module.
+const fileSystem = () => globalThis.process?.getBuiltinModule?.('node:fs');
+
+async function fetched(url: URL): Promise<ArrayBuffer> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trimEnd());
+  return response.arrayBuffer();
+}
 
 const notRead =
   (url: URL) =>
   (error: unknown): never => {
-    throw new EngineError('ENOENT', `cannot read ${url.pathname}: ${String(error)}; npm run build:engine makes it`);
+    const path = url.protocol === 'file:' ? url.pathname : url;
+    throw new EngineError(
+      'ENOENT',
+      `cannot read ${path}: ${String(error)}; pass its bytes, or make it: npm run build:engine`,
+    );
   };

@@ -5,6 +5,7 @@ import { list } from './list.ts';
 import { replay } from './replay.ts';
 import { trace } from './trace.ts';
 import { UsageError } from './usage.ts';
+import { packageVersion } from './version.ts';
 
 /// A command gets the arguments after its name and returns the exit code.
 interface Command {
@@ -22,7 +23,7 @@ const EXIT_USAGE = 2;
 
 function help(): string {
   const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`);
-  return `usage: fprobe COMMAND [OPTION]…
+  return `usage: fprobe COMMAND [OPTION]… | --help | --version
 
 Function tracing for WebAssembly.
 
@@ -36,6 +37,10 @@ async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(help());
     return name === undefined ? EXIT_USAGE : 0;
+  }
+  if (name === '--version' || name === '-V') {
+    process.stdout.write(`fprobe ${packageVersion()}\n`);
+    return 0;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new UsageError(`there is no command '${name}', see fprobe --help`);

@@ -1,6 +1,6 @@
 // `fprobe trace`: runs a program under the hook, waits for its end, prints what its threads recorded, and ends as it did.
 
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/layout.ts';
@@ -14,6 +14,7 @@ import { inOrder, profileReport, traceText } from './report.ts';
 import { TRACE_HELP } from './trace-help.ts';
 import { parseTraceOptions } from './trace-options.ts';
 import { parse, reason, splitCommand, UsageError } from './usage.ts';
+import { packageVersion } from './version.ts';
 
 const TRACERS: readonly TracerName[] = ['function_graph', 'function', 'profile'];
 const CLOCKS = ['mono', 'counter'] as const;
@@ -91,7 +92,7 @@ export async function trace(args: string[]): Promise<number> {
     if (tracer === 'profile') {
       await print([profileReport(threads, { sort, perThread: values['per-thread'] ?? false })], output);
     } else {
-      await print(traceText(tracer, threads, options, release(), progress), output);
+      await print(traceText(tracer, threads, options, `fprobe-${packageVersion()}`, progress), output);
     }
     progress(1);
     const { messages, failed, different } = findings(threads, problems);
@@ -186,9 +187,4 @@ function bufferPages(value: string): number {
   const most = (RING_PAGES_MAX * RING_PAGE_SIZE) / KB;
   const pages = Math.ceil((number('-b', value, 1, most) * KB) / RING_PAGE_SIZE);
   return 2 ** Math.ceil(Math.log2(pages));
-}
-
-function release(): string {
-  const { version } = JSON.parse(readFileSync(new URL(import.meta.resolve('fprobe/package.json')), 'utf8'));
-  return `fprobe-${version}`;
 }
