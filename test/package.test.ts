@@ -1,7 +1,8 @@
 // The compiled files as who installs the package has them: what is in dist/, and how others take it in.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
@@ -57,4 +58,19 @@ test('compiled commands know their errors as those of the instrumenter', async (
     stdout: '',
     stderr: 'fprobe: package.json: wasm: 0x7b at byte 0, expected the magic number 00 61 73 6d ("\\0asm")\n',
   });
+});
+
+const TRACE = `# tracer: function_graph
+#
+# CPU  DURATION                  FUNCTION CALLS
+# |     |   |                     |   |   |   |
+ 0)               |  vfs_read() {
+ 0)   0.500 us    |    rw_verify_area();
+ 0)   1.500 us    |  }
+`;
+
+test('compiled commands find the engine, too', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'fprobe-')), 'trace.txt');
+  writeFileSync(file, TRACE);
+  expect(await fprobe(['replay', file])).toEqual({ end: 0, stdout: TRACE, stderr: '' });
 });
