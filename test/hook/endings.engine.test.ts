@@ -174,7 +174,7 @@ describe('workers', () => {
     expect({ ...calls(recordings[1]), end: recordings[1].end }).toEqual({ leaf, open: 0, end });
   });
 
-  const busy = 'for (const end = Date.now() + 400; Date.now() < end; ) f();';
+  const busy = 'for (const end = Date.now() + 2000; Date.now() < end; ) f();';
   test.each<[name: string, main: string, body: string]>([
     ['that waits', 'process.exit(2);', `${busy} ${tell} Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`],
     ['inside an endless call', 'setTimeout(() => worker.terminate(), 400);', `${tell} spin();`],
