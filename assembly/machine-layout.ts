@@ -38,8 +38,8 @@ export const MACHINE_EXIT = MACHINE_FULL + 32; // trampoline
 export const MACHINE_POSITION = MACHINE_EXIT + 32; // u32 word of the program at which the last run ended
 export const MACHINE_CURRENT = MACHINE_POSITION + 4; // u32 number of the CPU task that runs
 export const MACHINE_RUNNING = MACHINE_CURRENT + 4; // u32 nonzero: a program runs
-export const MACHINE_RESERVED = MACHINE_RUNNING + 4;
-export const MACHINE_TASKS = MACHINE_RESERVED + 4; // list of CPU tasks
+export const MACHINE_HANDLER = MACHINE_RUNNING + 4; // u32 what the import `call` is told of operations by; 0: nothing
+export const MACHINE_TASKS = MACHINE_HANDLER + 4; // list of CPU tasks
 export const MACHINE_SIZE = MACHINE_TASKS + 8;
 
 export const MACHINE_BIG_ENDIAN = 1;
@@ -123,6 +123,10 @@ export const OP_INTERRUPT_END = 6;
 export const OP_TIME = 7; // then the time in ns
 export const OP_SET = 8; // operand: register; then its value
 export const OP_UNWIND = 9; // operand: calls that are left without returning
+// The host's own: the engine hands them on.
+export const OP_IRQS = 10; // operand 1: interrupts off, 0: on again
+export const OP_PREEMPTION = 11; // operand 1: preemption off, 0: on again
+export const OP_WAKE = 12; // operand: CPU task that is ready to run
 
 // What can be wrong with a call or a program, beside EINVAL: no such function, task, register, context or operation.
 export const ECHILD = 10; // a return without a call, or a call without its return

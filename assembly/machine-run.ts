@@ -3,14 +3,16 @@
 //
 // While a program runs the engine's current task is that of the CPU task; when the export returns it is what it was before.
 
-import { ABI_BLOCKS, EBUSY, EINVAL, TASK_CLOCK, WORD_SIZE } from './layout';
+import { hostCall } from './host';
+import { ABI_BLOCKS, ABI_CALLING_MASK, EBUSY, EINVAL, TASK_CLOCK, TASK_CONTEXT, WORD_SIZE } from './layout';
 import {
   cpu_call, cpu_enter, cpu_interrupt, cpu_interrupt_end, cpu_leave, cpu_tail, cpu_unwind,
 } from './machine';
 import {
   BLOCK_BYTES, BLOCK_HEADER_SIZE, BLOCK_NEXT, CALL_KIND, CALL_SKIPPED, CPU_DEPTH, CPU_FILE, CPU_FLOOR, CPU_TASK, ECHILD,
-  MACHINE_CURRENT, MACHINE_POSITION, MACHINE_REGISTERS, MACHINE_RUNNING, MACHINE_SIZE, MACHINE_TASKS, OP_CALL, OP_END,
-  OP_INTERRUPT, OP_INTERRUPT_END, OP_RETURN, OP_SET, OP_SWITCH, OP_TAIL, OP_TIME, OP_UNWIND, REGISTER_RETVAL,
+  MACHINE_CURRENT, MACHINE_HANDLER, MACHINE_POSITION, MACHINE_REGISTERS, MACHINE_RUNNING, MACHINE_SIZE, MACHINE_TASKS, OP_CALL,
+  OP_END, OP_INTERRUPT, OP_INTERRUPT_END, OP_IRQS, OP_RETURN, OP_SET, OP_SWITCH, OP_TAIL, OP_TIME, OP_UNWIND, OP_WAKE,
+  REGISTER_RETVAL,
 } from './machine-layout';
 import { region_alloc, region_free } from './region';
 import { current, task_switch } from './task';
@@ -46,6 +48,9 @@ export function block_free(address: u32): i32 {
 }
 
 // ---- programs
+
+/// Operations after which something else runs.
+const TOLD: u32 = 1 << OP_SWITCH | 1 << OP_INTERRUPT | 1 << OP_INTERRUPT_END | 1 << OP_UNWIND;
 
 /// Runs the first `words` words of the program at `program`, `times` times, from the CPU task that ran last. 0; -EINVAL: bad
 /// operation, operand or block; -ECHILD: calls and returns do not match on some task; -EOVERFLOW: a stack is full; -EFAULT: a call
@@ -112,9 +117,11 @@ function runOnce(machine: u32, tasks: u32, count: u32, program: u32, end: u32, i
       error = open ? cpu_tail(cpu, operand, at + WORD_SIZE, words) : -ECHILD;
     } else if (operation == OP_SWITCH) {
       if (operand < count) {
+        const context = load<u32>(current, TASK_CONTEXT);
         cpu = load<u32>(tasks + (operand << 2));
         store<u32>(machine, operand, MACHINE_CURRENT);
         task_switch(load<u32>(cpu, CPU_TASK));
+        store<u32>(current, context, TASK_CONTEXT);
       } else {
         error = -EINVAL;
       }
@@ -130,15 +137,24 @@ function runOnce(machine: u32, tasks: u32, count: u32, program: u32, end: u32, i
       store<u64>(cpu + operand, load<u64>(at, WORD_SIZE), CPU_FILE);
     } else if (operation == OP_END) {
       break;
-    } else {
+    } else if (operation < <u32>OP_IRQS || operation > <u32>OP_WAKE) {
       error = -EINVAL;
     }
+    if (!error) error = tell(machine, operation, operand);
     if (error) break;
     at = next;
     if ((operation == OP_CALL || operation == OP_TAIL) && isSkipped(cpu)) at = skipBody(at, end);
   }
   store<u32>(machine, (at - program) >> 3, MACHINE_POSITION);
   return error;
+}
+
+/// Tells the host of an operation: of its own always, of those that change what runs while handlers of its own might ask. Its
+/// answer is an error.
+function tell(machine: u32, operation: u32, operand: u32): i32 {
+  const handler = load<u32>(machine, MACHINE_HANDLER);
+  if (!handler || operation < <u32>OP_IRQS && !(TOLD >> operation & 1 && load<u32>(0, ABI_CALLING_MASK))) return 0;
+  return -hostCall(handler, operation, operand, 0, 0);
 }
 
 /// The return that ends the body that begins at `at`, or the end of the program.

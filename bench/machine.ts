@@ -12,6 +12,7 @@ import binaryen from 'binaryen';
 import * as layout from '../assembly/layout.ts';
 import { CPUS } from '../src/arch/index.ts';
 import { Engine, type EngineExports } from '../src/engine.ts';
+import { Handlers } from '../src/handlers.ts';
 import { generateProgram, type Machine, MachineProgram } from '../src/index.ts';
 import { Machine as MachineTarget } from '../src/target/machine.ts';
 import { Tasks } from '../src/tasks.ts';
@@ -146,7 +147,12 @@ interface Row {
 function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): Machine {
   const engine = start(bytes);
   const tasks = new Tasks(engine, layout.SHADOW_STACK_WORDS);
-  const machine = new MachineTarget({ engine, tasks }, 1, { arch, symbols: SYMBOLS, poison: false, regs: shape.regs });
+  const machine = new MachineTarget({ engine, tasks, handlers: new Handlers() }, 1, {
+    arch,
+    symbols: SYMBOLS,
+    poison: false,
+    regs: shape.regs,
+  });
   SETUPS[shape.setup]!(engine, machine);
   return machine;
 }

@@ -29,6 +29,8 @@ export interface Symbols {
   /// Name of the function at an engine site id.
   symbol(site: number): string;
   comm(pid: number): string;
+  /// Whether it is an interrupt entry.
+  isInterrupt(site: number): boolean;
 }
 
 /// Characters of a piece of text, about.
@@ -92,7 +94,7 @@ export class GraphTracer extends Watcher {
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
   /// the buffer as it is; `consume`: `trace_pipe`.
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
-    const text = new GraphText(options, { symbol: this.#symbols.symbol, comm: this.#symbols.comm });
+    const text = new GraphText(options, this.#symbols);
     yield text.header();
     const event = new TraceEvent();
     const events = new Merge(this.#buffers.sources(options.consume ?? false));

@@ -64,19 +64,18 @@ export class Interrupts {
   /// Calls `run` as an interrupt of what runs: `softirq`, `irq` (with interrupts off) or `nmi`. Throws RangeError for another
   /// context, EINVAL for one that cannot interrupt the one that is at work.
   interrupt<Result>(context: Context, run: () => Result): Result {
-    const number = Object.hasOwn(CONTEXTS, String(context)) ? CONTEXTS[context] : undefined;
-    if (number === undefined) throw badRange(`context is ${shown(context)}, expected 'softirq', 'irq' or 'nmi'`);
+    const number = contextNumber(context);
     checkRun('interrupt', run);
     if (number >= this.#context) {
       throw new EngineError('EINVAL', `${context} cannot interrupt ${NAMES[this.#context]}`);
     }
     const before = this.#context;
     this.#enter(number);
-    if (number === layout.CONTEXT_IRQ) this.#change(1, 0);
+    if (number === layout.CONTEXT_IRQ) this.change(1, 0);
     try {
       return run();
     } finally {
-      if (number === layout.CONTEXT_IRQ) this.#change(-1, 0);
+      if (number === layout.CONTEXT_IRQ) this.change(-1, 0);
       this.#enter(before);
     }
   }
@@ -97,18 +96,25 @@ export class Interrupts {
   }
 
   #section<Result>(irqs: number, preemption: number, run: () => Result): Result {
-    this.#change(irqs, preemption);
+    this.change(irqs, preemption);
     try {
       return run();
     } finally {
-      this.#change(-irqs, -preemption);
+      this.change(-irqs, -preemption);
     }
   }
 
-  #change(irqs: number, preemption: number): void {
+  /// For who keeps sections and contexts itself, as a machine does: how many sections began or ended.
+  change(irqs: number, preemption: number): void {
+    if (irqs === 0 && preemption === 0) return;
     this.#irqsOff += irqs;
     this.#preemptionOff += preemption;
     for (const observer of this.#observers) observer.changed();
+  }
+
+  /// The same: the context of the task that runs is this one by now, in the engine too.
+  follow(context: number): void {
+    this.#context = context;
   }
 
   woken(task: Task): void {
@@ -120,6 +126,12 @@ export class Interrupts {
     this.#engine.exports.task_context(this.#context);
     for (const observer of this.#observers) observer.switched(from, to);
   }
+}
+
+/// CONTEXT_* of a context. Throws RangeError for another one.
+export function contextNumber(context: Context): number {
+  if (Object.hasOwn(CONTEXTS, String(context))) return CONTEXTS[context];
+  throw badRange(`context is ${shown(context)}, expected 'softirq', 'irq' or 'nmi'`);
 }
 
 function checkRun(what: string, run: unknown): void {

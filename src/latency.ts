@@ -122,7 +122,7 @@ export class LatencyTracer implements InterruptObserver {
     let out = text.header({
       entries: events.length,
       written: events.length + (section?.lost ?? 0),
-      cpu: 0,
+      cpu: section?.task.cpu ?? 0,
       cpus: 1,
       release: 'fprobe',
       model: 'PREEMPT',
@@ -216,6 +216,7 @@ export class LatencyTracer implements InterruptObserver {
     event.depth = depth;
     event.time = time;
     event.call = call;
+    event.cpu = current.cpu;
     event.pid = current.pid;
     event.flags = interrupts.flags;
     event.preempt = Math.min(interrupts.preemption, 15);

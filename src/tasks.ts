@@ -261,6 +261,14 @@ export class Tasks {
     return before;
   }
 
+  /// The engine, which runs a program, has gone over to `task`.
+  follow(task: Task): void {
+    const before = this.#current;
+    this.#engine.exports.task_switch(task.address);
+    this.#current = task;
+    if (task !== before) this.interrupts.switched(before, task);
+  }
+
   counts(task: Task): TaskCounts {
     this.check(task);
     return this.#engine.memory.counts(task.address);

@@ -129,7 +129,11 @@ export class Tracer {
     this.#rules = new GraphRules(engine, this.#users);
     this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);
-    this.#symbols = { symbol: (site) => this.#sites.symbol(site), comm: (pid) => tasks.comm(pid) };
+    this.#symbols = {
+      symbol: (site) => this.#sites.symbol(site),
+      comm: (pid) => tasks.comm(pid),
+      isInterrupt: (site) => this.#sites.byId(site)?.isInterrupt ?? false,
+    };
     this.#host = {
       engine,
       users: this.#users,
@@ -319,7 +323,7 @@ export class Tracer {
   /// A model of a CPU whose functions are called by scripts and programs, through the trampolines and register records of that
   /// CPU. Throws RangeError and TypeError for an unknown CPU and for symbols that cannot be.
   machine(options: MachineOptions): Machine {
-    const machine = new Machine({ engine: this.#engine, tasks: this.#host.tasks }, ++this.#targets, options);
+    const machine = new Machine(this.#host, ++this.#targets, options);
     this.#owner.attach(machine);
     return machine;
   }

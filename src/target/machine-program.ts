@@ -17,10 +17,13 @@ const NAMES = [
   'time',
   'register',
   'unwind',
+  'interrupts off or on',
+  'preemption off or on',
+  'wake-up',
 ];
 
 const REASONS = new Map([
-  [layout.ECHILD, ['ECHILD', 'calls and returns do not match']],
+  [layout.ECHILD, ['ECHILD', 'calls and returns, or sections, do not match']],
   [layout.EFAULT, ['EFAULT', 'the function did not come back to its caller']],
   [layout.EOVERFLOW, ['EOVERFLOW', 'no room on the stack of the task']],
   [16, ['EBUSY', 'the machine runs a program already']],
@@ -32,7 +35,10 @@ export class ProgramError extends Error {
   readonly position: number;
 
   constructor(error: number, position: number, program: MachineProgram) {
-    const [code, reason] = REASONS.get(error) ?? ['EINVAL', 'no such operation, function, task, register or context'];
+    const [code, reason] = REASONS.get(error) ?? [
+      'EINVAL',
+      'no such operation, function, task, register, context or section',
+    ];
     const where =
       position < program.length ? `at word ${position} (${program.nameAt(position)})` : `at its end, word ${position}`;
     super(`program ${where}: ${reason} (${code})`);
@@ -96,6 +102,29 @@ export class MachineProgram {
 
   interruptEnd(): this {
     return this.#add(layout.OP_INTERRUPT_END, 0, []);
+  }
+
+  /// Interrupts are off until `irqsOn`; such sections nest.
+  irqsOff(): this {
+    return this.#add(layout.OP_IRQS, 1, []);
+  }
+
+  irqsOn(): this {
+    return this.#add(layout.OP_IRQS, 0, []);
+  }
+
+  /// Preemption is off until `preemptionOn`; such sections nest.
+  preemptionOff(): this {
+    return this.#add(layout.OP_PREEMPTION, 1, []);
+  }
+
+  preemptionOn(): this {
+    return this.#add(layout.OP_PREEMPTION, 0, []);
+  }
+
+  /// The task number `index` of the machine, not the one that runs, is ready to run.
+  wake(index: number): this {
+    return this.#add(layout.OP_WAKE, index, []);
   }
 
   /// Sets the clock, in nanoseconds.

@@ -14,6 +14,9 @@ export interface SymbolOptions {
   readonly location?: bigint;
   /// The module that it belongs to; without, the kernel itself.
   readonly module?: string;
+  /// It lies where the kernel has its interrupt entries: `function_graph` draws arrows around it (spec/fgraph.md §12.4). Default
+  /// false.
+  readonly isInterrupt?: boolean;
 }
 
 export interface MachineSymbol extends SymbolOptions {
@@ -39,7 +42,7 @@ export function machineSites(model: CpuModel, symbols: readonly SymbolOptions[])
   if (!Array.isArray(symbols)) throw badType(`symbols is ${shown(symbols)}, expected an array`);
   const names = new Set<string>();
   const placed = symbols.map((symbol: SymbolOptions, k): MachineSymbol => {
-    const { name, address, size, module } = symbol ?? {};
+    const { name, address, size, module, isInterrupt } = symbol ?? {};
     if (typeof name !== 'string' || name === '')
       throw badType(`symbol ${k}: the name is ${shown(name)}, expected a string`);
     if (names.has(name)) throw badRange(`there are two symbols ${name}, expected different names`);
@@ -51,6 +54,9 @@ export function machineSites(model: CpuModel, symbols: readonly SymbolOptions[])
     if (address <= 0n || address + BigInt(size) > LIMIT)
       throw badRange(`${what} at ${hex(address)} lies outside of memory`);
     if (module !== undefined && typeof module !== 'string') throw badType(`${what}: the module is ${shown(module)}`);
+    if (isInterrupt !== undefined && typeof isInterrupt !== 'boolean') {
+      throw badType(`${what}: isInterrupt is ${shown(isInterrupt)}, expected true or false`);
+    }
     const { location = address + BigInt(model.siteForms[0]!.offset) } = symbol;
     if (typeof location !== 'bigint') throw badType(`${what}: the location is ${shown(location)}, expected a bigint`);
     if (location < address || location >= address + BigInt(size)) {
@@ -59,7 +65,7 @@ export function machineSites(model: CpuModel, symbols: readonly SymbolOptions[])
     if (location % BigInt(model.codeAlign) !== 0n) {
       throw badRange(`${what}: the location ${hex(location)} is no multiple of ${model.codeAlign}`);
     }
-    return { name, address, size, location, module };
+    return { name, address, size, location, module, isInterrupt };
   });
   placed.sort((a, b) => (a.address < b.address ? -1 : 1));
   const { trampolines } = model.addresses;
@@ -80,6 +86,7 @@ export function machineSites(model: CpuModel, symbols: readonly SymbolOptions[])
       ip: symbol.location,
       index,
       name: symbol.name,
+      isInterrupt: symbol.isInterrupt,
       symbol,
       returns: returns < end ? returns : end - 1n,
     };

@@ -77,6 +77,22 @@ export class MachineTask {
     return this.#load(layout.CPU_DEPTH);
   }
 
+  /// The context in which it runs, CONTEXT_*.
+  get context(): number {
+    return this.#context.engine.memory.load32(this.task.address + engineLayout.TASK_CONTEXT);
+  }
+
+  /// Whether a hard irq of it is under way, interrupted or not.
+  get isInIrq(): boolean {
+    let context = this.context;
+    for (let k = this.depth; k-- > 0; ) {
+      if (this.#kind(k) !== layout.CALL_INTERRUPT) continue;
+      if (context === engineLayout.CONTEXT_IRQ) return true;
+      context = this.#load(layout.CPU_CALLS + k * layout.CALL_SIZE + layout.CALL_CONTEXT);
+    }
+    return false;
+  }
+
   /// Bytes of the stack that were used so far, at most.
   get stackUsed(): number {
     return this.#linear + this.stackSize - HEADROOM - this.#load(layout.CPU_LOWEST);

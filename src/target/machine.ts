@@ -11,6 +11,8 @@ import { cpuModel } from '../arch/index.ts';
 import { CpuRegs } from '../cpu-regs.ts';
 import { type Engine, EngineError } from '../engine.ts';
 import { badRange, badType, shown } from '../errors.ts';
+import type { Handlers } from '../handlers.ts';
+import { type Context, contextNumber } from '../interrupts.ts';
 import { checkOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
 import type { Tasks } from '../tasks.ts';
@@ -58,6 +60,7 @@ export type DirectCall = (machine: Machine, parent: bigint) => void;
 export interface MachineHost {
   readonly engine: Engine;
   readonly tasks: Tasks;
+  readonly handlers: Handlers;
 }
 
 export class Machine implements Target {
@@ -79,6 +82,10 @@ export class Machine implements Target {
   /// Room for one operation with its arguments.
   readonly #step: number;
   #current: MachineTask;
+  /// Sections of programs that are open, and whether an interrupt that keeps others out is.
+  #irqsOff = 0;
+  #preemptionOff = 0;
+  #isInIrq = false;
 
   /// Use `Tracer.machine`.
   constructor(host: MachineHost, number: number, options: MachineOptions) {
@@ -127,6 +134,7 @@ export class Machine implements Target {
       tasksMax: TASKS_MAX,
     });
     this.#context = { engine, model: this.model, address, stackSize };
+    engine.memory.store32(address + layout.MACHINE_HANDLER, host.handlers.add(this.#tell));
     this.#step = engine.allocateBlock((1 + layout.MACHINE_ARGUMENTS_MAX) * 8);
     this.regs = new CpuRegs(engine.memory, this.model, (at) => this.readWord(at));
     this.#current = this.createTask({ comm, pid, cpu });
@@ -157,14 +165,29 @@ export class Machine implements Target {
 
   /// Lets another task run; the one that ran is blocked until somebody switches back. Returns it.
   switchTo(task: MachineTask): MachineTask {
-    if (!(task instanceof MachineTask) || this.#tasks[task.index] !== task) {
-      throw badType('switchTo: expected a task of this machine');
-    }
+    this.#check('switchTo', task);
     const before = this.#current;
     this.#do(layout.OP_SWITCH, task.index, [], `the switch to ${task.comm}-${task.pid}`);
-    this.#current = task;
-    this.#host.tasks.switchTo(task.task);
+    this.#follow();
     return before;
+  }
+
+  /// Says that a task of this machine is ready to run: the `wakeup` tracer measures how long it waits. Throws EINVAL for the one
+  /// that runs.
+  wake(task: MachineTask): void {
+    this.#check('wake', task);
+    this.#inside(() => this.#do(layout.OP_WAKE, task.index, [], `waking ${task.comm}-${task.pid}`));
+  }
+
+  /// Calls `run` with the task that runs here as the tracer's.
+  #inside<Result>(run: () => Result): Result {
+    const { tasks } = this.#host;
+    const before = tasks.switchTo(this.#current.task);
+    try {
+      return run();
+    } finally {
+      if (before.alive) tasks.switchTo(before);
+    }
   }
 
   // ---- time
@@ -194,15 +217,11 @@ export class Machine implements Target {
     const index = this.#index(name);
     const words = checkWords(`call of ${name}`, args);
     if (body !== undefined && typeof body !== 'function') throw badType(`the body of ${name} is ${shown(body)}`);
-    const task = this.#current;
-    const { tasks } = this.#host;
-    const before = tasks.switchTo(task.task);
-    try {
+    return this.#inside(() => {
+      const task = this.#current;
       this.#do(layout.OP_CALL, index, words, `the call of ${name}`);
       return this.#run(name, task, body);
-    } finally {
-      if (before.alive) tasks.switchTo(before);
-    }
+    });
   }
 
   /// To be returned by a body: the function that runs hands over to `name`, which returns in its place.
@@ -217,18 +236,23 @@ export class Machine implements Target {
     const { depth } = task;
     try {
       const result = this.#body(name, task, body);
-      if (this.#current !== task) {
-        throw new EngineError(
-          'EINVAL',
-          `the body of ${name} began on task ${task.comm}-${task.pid} and ended on another`,
-        );
-      }
+      this.#checkEnd(`the body of ${name}`, task);
       this.#do(layout.OP_RETURN, 0, [BigInt.asUintN(64, result)], `the return of ${name}`);
     } catch (error) {
       this.#unwindTo(task, depth - 1);
       throw error;
     }
     return this.register(this.model.returnRegisters[0]);
+  }
+
+  #checkEnd(what: string, task: MachineTask): void {
+    if (this.#current === task) return;
+    throw new EngineError('EINVAL', `${what} began on task ${task.comm}-${task.pid} and ended on another`);
+  }
+
+  #check(what: string, task: MachineTask): void {
+    if (task instanceof MachineTask && this.#tasks[task.index] === task) return;
+    throw badType(`${what}: expected a task of this machine, got ${shown(task)}`);
   }
 
   /// What a function does that was entered: nothing when a handler sent execution elsewhere.
@@ -250,35 +274,58 @@ export class Machine implements Target {
     if (before !== task) this.switchTo(before);
   }
 
-  /// Runs `body` in an interrupt of the task that runs: of `irq`, `softirq` or `nmi` context, more urgent than what it interrupts.
-  interrupt(context: 'irq' | 'softirq' | 'nmi', body: (machine: Machine) => void): void {
-    const number = {
-      nmi: engineLayout.CONTEXT_NMI,
-      irq: engineLayout.CONTEXT_IRQ,
-      softirq: engineLayout.CONTEXT_SOFTIRQ,
-    }[context];
-    if (number === undefined) throw badRange(`the context is ${shown(context)}, expected 'irq', 'softirq' or 'nmi'`);
-    const task = this.#current;
-    const { depth } = task;
-    this.#do(layout.OP_INTERRUPT, number, [], `an interrupt in ${context} context`);
-    try {
-      body(this);
-    } finally {
-      this.#unwindTo(task, depth + 1);
-      this.#do(layout.OP_INTERRUPT_END, 0, [], 'the end of an interrupt');
-    }
+  /// Runs `body` in an interrupt of the task that runs: of `irq` (with interrupts off), `softirq` or `nmi` context, more urgent
+  /// than what it interrupts. Registers are what they were when it ends, however it ends. Throws RangeError for another context,
+  /// EINVAL for one that is not more urgent, and for a body that ends on another task.
+  interrupt<Result>(context: Context, body: (machine: Machine) => Result): Result {
+    const number = contextNumber(context);
+    checkBody('interrupt', body);
+    return this.#inside(() => {
+      const task = this.#current;
+      const { depth } = task;
+      this.#do(layout.OP_INTERRUPT, number, [], `an interrupt in ${context} context`);
+      this.#follow();
+      try {
+        const result = body(this);
+        this.#checkEnd(`the interrupt in ${context} context`, task);
+        return result;
+      } finally {
+        if (this.#current !== task) this.switchTo(task);
+        this.#unwindTo(task, depth + 1);
+        this.#do(layout.OP_INTERRUPT_END, 0, [], 'the end of an interrupt');
+        this.#follow();
+      }
+    });
   }
 
-  /// Runs a program in the engine, without JavaScript on the way; handlers that are JavaScript are called as ever. Throws
-  /// `ProgramError`, with the position, for a program that cannot go on; `reset` makes the machine usable again.
+  /// Calls `body` with interrupts off, for the tracers `irqsoff` and `preemptirqsoff`.
+  withoutIrqs<Result>(body: (machine: Machine) => Result): Result {
+    checkBody('withoutIrqs', body);
+    return this.#inside(() => this.#host.tasks.interrupts.withoutIrqs(() => body(this)));
+  }
+
+  /// Calls `body` with preemption off, for the tracers `preemptoff` and `preemptirqsoff`.
+  withoutPreemption<Result>(body: (machine: Machine) => Result): Result {
+    checkBody('withoutPreemption', body);
+    return this.#inside(() => this.#host.tasks.interrupts.withoutPreemption(() => body(this)));
+  }
+
+  /// Runs a program in the engine, without JavaScript on the way; handlers that are JavaScript are called as ever, and the machine
+  /// hears of sections and wake-ups. Throws `ProgramError`, with the position, for a program that cannot go on; `reset` makes the
+  /// machine usable again.
   run(program: MachineProgram, times = 1): void {
     if (!Number.isInteger(times) || times < 1 || times > 0xffff_ffff) {
       throw badRange(`times is ${shown(times)}, expected 1 or more`);
     }
+    const irqs = this.#irqsOff;
+    const preemption = this.#preemptionOff;
     this.#execute(program, times);
+    if (this.#irqsOff !== irqs || this.#preemptionOff !== preemption) {
+      throw new ProgramError(layout.ECHILD, program.length, program);
+    }
   }
 
-  /// Runs a program once that may leave calls open, or return from calls that are open; `reset` ends those.
+  /// Runs a program once that may leave calls, interrupts and sections open, or end some that are open; `reset` ends those.
   start(program: MachineProgram): void {
     this.#execute(program, 0);
   }
@@ -288,32 +335,84 @@ export class Machine implements Target {
     const address = engine.allocateBlock(Math.max(program.words.byteLength, 8));
     try {
       engine.memory.u64.set(program.words, address >>> 3);
-      const error = engine.exports.machine_run(this.#context.address, address, program.words.length, times);
-      const running = engine.memory.load32(this.#context.address + layout.MACHINE_CURRENT);
-      this.#current = this.#tasks[running]!;
-      if (error < 0) {
-        throw new ProgramError(-error, engine.memory.load32(this.#context.address + layout.MACHINE_POSITION), program);
-      }
+      this.#inside(() => {
+        const error = engine.exports.machine_run(this.#context.address, address, program.words.length, times);
+        this.#follow();
+        if (error < 0) {
+          throw new ProgramError(
+            -error,
+            engine.memory.load32(this.#context.address + layout.MACHINE_POSITION),
+            program,
+          );
+        }
+      });
     } finally {
       engine.exports.block_free(address);
     }
   }
 
-  /// Unwinds whatever runs on any task; the first one is the current one then. Throws EBUSY while a handler runs.
+  /// What the engine tells of operations in the middle of a program. Returns an error's number, or 0.
+  readonly #tell = (operation: number, operand: number): number => {
+    const { interrupts } = this.#host.tasks;
+    switch (operation) {
+      case layout.OP_IRQS:
+      case layout.OP_PREEMPTION: {
+        const isIrqs = operation === layout.OP_IRQS;
+        const change = operand === 1 ? 1 : -1;
+        if (operand > 1 || (isIrqs ? this.#irqsOff : this.#preemptionOff) + change < 0) return engineLayout.EINVAL;
+        if (isIrqs) this.#irqsOff += change;
+        else this.#preemptionOff += change;
+        interrupts.change(isIrqs ? change : 0, isIrqs ? 0 : change);
+        return 0;
+      }
+      case layout.OP_WAKE: {
+        const task = this.#tasks[operand];
+        if (!task || task.index === this.#running) return engineLayout.EINVAL;
+        interrupts.woken(task.task);
+        return 0;
+      }
+      default:
+        this.#follow();
+        return 0;
+    }
+  };
+
+  /// Index of the task that runs, as the engine has it.
+  get #running(): number {
+    return this.#host.engine.memory.load32(this.#context.address + layout.MACHINE_CURRENT);
+  }
+
+  /// Takes over which task runs and in which context, where the engine has gone on by itself.
+  #follow(): void {
+    const { tasks } = this.#host;
+    this.#current = this.#tasks[this.#running]!;
+    tasks.follow(this.#current.task);
+    tasks.interrupts.follow(this.#current.context);
+    const wasInIrq = this.#isInIrq;
+    this.#isInIrq = this.#tasks.some(({ isInIrq }) => isInIrq);
+    tasks.interrupts.change(Number(this.#isInIrq) - Number(wasInIrq), 0);
+  }
+
+  /// Unwinds whatever runs on any task and ends open sections; the first task is the current one then. Throws EBUSY while a
+  /// handler runs.
   reset(): void {
-    const { engine } = this.#host;
+    const { engine, tasks } = this.#host;
     for (const task of this.#tasks) {
       if (engine.memory.load32(task.task.address + engineLayout.TASK_RECURSION) !== 0) {
         throw new EngineError('EBUSY', 'reset: a handler of the machine runs');
       }
     }
     engine.memory.store32(this.#context.address + layout.MACHINE_RUNNING, 0);
-    for (const task of this.#tasks) {
-      if (task.depth > 0) this.#unwindTo(task, 0);
-      task.reset();
-    }
-    this.#do(layout.OP_SWITCH, 0, [], 'reset');
-    this.#current = this.#tasks[0]!;
+    this.#inside(() => {
+      for (const task of this.#tasks) {
+        if (task.depth > 0) this.#unwindTo(task, 0);
+        task.reset();
+      }
+      this.#do(layout.OP_SWITCH, 0, [], 'reset');
+      this.#follow();
+      tasks.interrupts.change(-this.#irqsOff, -this.#preemptionOff);
+    });
+    this.#irqsOff = this.#preemptionOff = 0;
   }
 
   // ---- registers and memory of the task that runs
@@ -428,6 +527,10 @@ function failure(error: number, what: string, task: MachineTask, engine: Engine)
     default:
       return new EngineError('EINVAL', `${where}: not possible now`);
   }
+}
+
+function checkBody(what: string, body: unknown): void {
+  if (typeof body !== 'function') throw badType(`${what}: expected a function, got ${shown(body)}`);
 }
 
 function checkWords(what: string, args: readonly bigint[]): bigint[] {

@@ -19,6 +19,8 @@ export interface TargetSite {
   readonly aliases?: readonly string[];
   /// Where the function begins in its source, as far as debug information tells; read when it is asked for.
   readonly location?: SourceLocation;
+  /// Whether interrupts enter here.
+  readonly isInterrupt?: boolean;
   /// Types of parameters and results, where the target knows them.
   readonly types?: Signature;
 }
