@@ -78,13 +78,19 @@ export interface TracerOptions {
 // Two words more than a power of two, so that with one user it is the frame that does not fit, and deeper calls are counted.
 const DEFAULT_STACK_WORDS = (1 << 17) + 2;
 
-export interface InstantiateResult {
+/// `T` is `WasmTarget | undefined` where the options have `fallback`.
+export interface InstantiateResult<T extends WasmTarget | undefined = WasmTarget> {
   readonly instance: WebAssembly.Instance;
   /// The original module, as `WebAssembly.instantiate` would have returned it; compiled when it is asked for.
   readonly module: WebAssembly.Module;
   /// What can be traced in it; undefined when it was loaded uninstrumented.
-  readonly target: WasmTarget | undefined;
+  readonly target: T;
 }
+
+/// Options with which there is a target, or an error.
+type Strict = WasmOptions & { readonly fallback?: false };
+/// Whatever the options.
+type AnyResult = InstantiateResult<WasmTarget | undefined>;
 
 const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'sourceMap', 'debugInfo', 'fallback'];
 const CALL_OPTIONS = ['settle', 'resume'];
@@ -100,7 +106,7 @@ function checkCreation(options: TracerOptions): void {
   }
 }
 
-function loaded(source: BufferSource | WebAssembly.Module, { instance, bytes, target }: LoadedWasm): InstantiateResult {
+function loaded(source: BufferSource | WebAssembly.Module, { instance, bytes, target }: LoadedWasm): AnyResult {
   let module = source instanceof native.Module ? source : undefined;
   return {
     instance,
@@ -264,11 +270,21 @@ export class Tracer {
   ///
   /// Throws `WasmFormatError` for bytes that are not a module (unless `fallback`), `SymbolMapError` for a bad line of `symbols`,
   /// and whatever `WebAssembly.instantiate` throws.
+  instantiate(
+    source: BufferSource | WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+    options?: Strict,
+  ): Promise<InstantiateResult>;
+  instantiate(
+    source: BufferSource | WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+    options?: WasmOptions,
+  ): Promise<AnyResult>;
   async instantiate(
     source: BufferSource | WebAssembly.Module,
     imports?: WebAssembly.Imports,
     options: WasmOptions = {},
-  ): Promise<InstantiateResult> {
+  ): Promise<AnyResult> {
     checkOptions('instantiate', options, INSTANTIATE_OPTIONS);
     return loaded(source, await instantiateWasm(this.#owner, ++this.#targets, source, imports, options));
   }
@@ -277,8 +293,18 @@ export class Tracer {
   instantiateSync(
     source: BufferSource | WebAssembly.Module,
     imports?: WebAssembly.Imports,
+    options?: Strict,
+  ): InstantiateResult;
+  instantiateSync(
+    source: BufferSource | WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+    options?: WasmOptions,
+  ): AnyResult;
+  instantiateSync(
+    source: BufferSource | WebAssembly.Module,
+    imports?: WebAssembly.Imports,
     options: WasmOptions = {},
-  ): InstantiateResult {
+  ): AnyResult {
     checkOptions('instantiateSync', options, INSTANTIATE_OPTIONS);
     return loaded(source, instantiateWasmSync(this.#owner, ++this.#targets, source, imports, options));
   }

@@ -118,6 +118,7 @@ describe('fprobe list', () => {
     const { code, stdout } = await fprobe('list', '--help');
     expect(code).toBe(0);
     expect(stdout).toContain('examples:');
+    expect((await fprobe('help', 'list')).stdout).toBe(stdout);
     expect(await fprobe('--version')).toEqual({ code: 0, stdout: 'fprobe 0.1.0\n', stderr: '' });
   });
 

@@ -34,6 +34,7 @@ ${commands.join('\n')}
 }
 
 async function main([name, ...args]: string[]): Promise<number> {
+  if (name === 'help' && args.length > 0) return main([args[0], '--help']);
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(help());
     return name === undefined ? EXIT_USAGE : 0;

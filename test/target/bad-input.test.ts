@@ -1,8 +1,8 @@
 // Everything that can be handed to the API wrongly, and at the wrong time: the refusal says what was wrong, and leaves nothing
 // behind. And programs that crash: what was recorded until then can be read.
 
-import { describe, expect, test } from 'vitest';
-import { EngineError, type GraphOptions, Tracer, WasmFormatError } from '../../src/index.ts';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import { EngineError, type GraphOptions, Tracer, WasmFormatError, type WasmTarget } from '../../src/index.ts';
 import { bytesModule } from '../instrument/proposals.ts';
 import { wat } from '../instrument/support.ts';
 
@@ -119,6 +119,8 @@ describe('bytes that are no module', () => {
     const { tracer } = await start();
     const { target } = await tracer.instantiate(PROGRAM, { e: { js() {} } }, { fallback: true });
     expect(target!.sites.length).toBe(3);
+    expectTypeOf(target).toEqualTypeOf<WasmTarget | undefined>();
+    expectTypeOf((await tracer.instantiate(PROGRAM, { e: { js() {} } })).target).toEqualTypeOf<WasmTarget>();
     const options = { fallback: true, growth: -1 };
     expect(await thrown(() => tracer.instantiate(PROGRAM, { e: { js() {} } }, options))).toBeInstanceOf(RangeError);
   });
