@@ -13,6 +13,9 @@
 
 import {
   closeSync,
+  constants,
+  existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -25,7 +28,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { SECTION_NAME } from './instrument/abi.ts';
@@ -93,15 +96,14 @@ export class Cache {
     const path = this.#path(key);
     let entry: Buffer;
     try {
-      entry = readFileSync(path);
+      entry = readEntry(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.problem = String(error);
       return undefined;
     }
     const problem = damage(entry, key);
     if (problem !== undefined) {
-      this.problem = `${path}: ${problem}`;
-      rmSync(path, { force: true });
+      this.#discard(path, problem);
       return undefined;
     }
     try {
@@ -112,10 +114,16 @@ export class Cache {
       utimesSync(path, now, now);
       return prepared;
     } catch (error) {
-      this.problem = `${path}: ${String(error)}`;
-      rmSync(path, { force: true });
+      this.#discard(path, String(error));
       return undefined;
     }
+  }
+
+  #discard(path: string, problem: string): void {
+    this.problem = `${path}: ${problem}`;
+    try {
+      rmSync(path, { force: true });
+    } catch {} // a folder that cannot be written to: the next one finds the same
   }
 
   /// Keeps a module for the next time. It is written when the program has nothing else to do, at the latest at its end.
@@ -151,7 +159,7 @@ export class Cache {
   #open(): boolean {
     if (this.#usable !== undefined) return this.#usable;
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#directory);
       const { mode, uid } = statSync(this.#directory);
       const foreign = process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o077) !== 0);
       if (foreign)
@@ -205,6 +213,31 @@ export class Cache {
       rmSync(path, { force: true });
       total -= size;
     }
+  }
+}
+
+/// Never waits, and ends: what is no file, such as a pipe or a link to a device, is no entry.
+function readEntry(path: string): Buffer {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants; // undefined, so 0, where the system has none
+  const file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    if (!fstatSync(file).isFile()) throw new Error(`${path} is no file`);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/// `mkdirSync` with `recursive` does not return where a folder takes no others, as in /proc.
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    makeDirectory(dirname(path));
+    makeDirectory(path);
   }
 }
 

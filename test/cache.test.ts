@@ -1,5 +1,6 @@
 // The cache of instrumented modules: what comes out is what went in, whatever happens to the files in between.
 
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -212,4 +213,30 @@ describe('processes', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: '[ [ 42 ] ]\n', stderr: '' });
     expect(statSync(path).size).toBeGreaterThan(4000);
   });
+});
+
+// In a process of its own: what waits forever cannot be stopped from inside.
+test.runIf(process.platform === 'linux')('an entry or a directory that never ends is not waited for', () => {
+  filled(zstd);
+  const [path] = entries();
+  const source = `
+    import { Cache } from ${JSON.stringify(new URL('../src/cache.ts', import.meta.url).href)};
+    import { readFileSync, rmSync, symlinkSync } from 'node:fs';
+    import { execFileSync } from 'node:child_process';
+    const [directory, path, wasm] = ${JSON.stringify([directory, path, 'node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm'])};
+    const bytes = new Uint8Array(readFileSync(wasm));
+    const read = (directory) => {
+      const cache = new Cache({ directory });
+      if (cache.read(bytes, false) || !cache.problem) throw new Error('expected a problem with ' + directory);
+    };
+    read('/proc/fprobe/cache');
+    rmSync(path);
+    symlinkSync('/dev/zero', path);
+    read(directory);
+    rmSync(path);
+    execFileSync('mkfifo', [path]);
+    read(directory);`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', source];
+  const { status, stderr } = spawnSync(process.execPath, args, { timeout: 60_000, encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });

@@ -25,7 +25,9 @@ export async function runChild(launch: Launch, env: NodeJS.ProcessEnv, directory
   const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   let child: ChildProcess | undefined;
   const forward = (signal: NodeJS.Signals): void => {
-    if (DEADLY.includes(signal)) writeFileSync(join(directory, INTERRUPT), signal);
+    try {
+      if (DEADLY.includes(signal)) writeFileSync(join(directory, INTERRUPT), signal);
+    } catch {} // the program has removed the directory: it gets the signal all the same
     if (!(hasTerminal && FROM_TERMINAL.includes(signal))) child?.kill(signal);
   };
   // Before the child is there: a signal must not find us alone.

@@ -2,6 +2,7 @@
 
 import { nearestHint } from '../errors.ts';
 import type { GlobUse, Recording } from '../recording.ts';
+import type { Ending } from './child.ts';
 
 export interface Findings {
   readonly messages: readonly string[];
@@ -20,8 +21,12 @@ const LETTERS: Readonly<Record<GlobUse['option'], string>> = {
 };
 const MOST_NEAREST = 3;
 
-/// `problems`: what could not be read.
-export function findings(recordings: readonly Recording[], problems: readonly string[]): Findings {
+/// `problems`: what could not be read or written. `signal`: what ended the program.
+export function findings(
+  recordings: readonly Recording[],
+  problems: readonly string[],
+  signal: Ending['signal'] = null,
+): Findings {
   const messages = [...problems];
   const loaded = recordings.flatMap(({ modules }) => modules);
   for (const { name, error } of loaded) if (error !== undefined) messages.push(`${name} is not traced: ${error}`);
@@ -29,7 +34,9 @@ export function findings(recordings: readonly Recording[], problems: readonly st
 
   const unmatched = unmatchedGlobs(recordings, loaded.length === 0);
   messages.push(...unmatched);
-  if (loaded.length === 0 && unmatched.length === 0) {
+  if (recordings.length === 0 && signal !== null) {
+    messages.push(`nothing was recorded: ${signal} ended the program before it could leave anything`);
+  } else if (loaded.length === 0 && unmatched.length === 0) {
     messages.push('nothing to trace: no WebAssembly module was loaded in a Node process');
   }
 

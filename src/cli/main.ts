@@ -4,7 +4,7 @@
 import { list } from './list.ts';
 import { replay } from './replay.ts';
 import { trace } from './trace.ts';
-import { UsageError } from './usage.ts';
+import { isSystemError, UsageError } from './usage.ts';
 import { packageVersion } from './version.ts';
 
 /// A command gets the arguments after its name and returns the exit code.
@@ -59,7 +59,7 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    if (!(error instanceof UsageError)) throw error;
+    if (!(error instanceof UsageError || isSystemError(error))) throw error;
     process.stderr.write(`fprobe: ${error.message}\n`);
     process.exitCode = EXIT_USAGE;
   },

@@ -1,6 +1,6 @@
 // `fprobe trace`: runs a program under the hook, waits for its end, prints what its threads recorded, and ends as it did.
 
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/layout.ts';
@@ -13,7 +13,7 @@ import { findings } from './findings.ts';
 import { inOrder, profileReport, traceText } from './report.ts';
 import { TRACE_HELP } from './trace-help.ts';
 import { parseTraceOptions } from './trace-options.ts';
-import { parse, reason, splitCommand, UsageError } from './usage.ts';
+import { isSystemError, parse, reason, splitCommand, UsageError } from './usage.ts';
 import { packageVersion } from './version.ts';
 
 const TRACERS: readonly TracerName[] = ['function_graph', 'function', 'profile'];
@@ -78,7 +78,7 @@ export async function trace(args: string[]): Promise<number> {
   const launch = launchOf(command, { dirs: values.dir ?? [], env: values.env ?? [] });
   // Before anything runs: who cannot write should hear so at once.
   const output = values.output === undefined ? undefined : openOutput(values.output);
-  const directory = mkdtempSync(join(tmpdir(), 'fprobe-'));
+  const directory = newDirectory();
   try {
     const request = writeRequest(directory, wishes);
     const ending = await runChild(
@@ -89,15 +89,22 @@ export async function trace(args: string[]): Promise<number> {
     const { recordings, problems } = collect(directory);
     const threads = inOrder(recordings);
     process.exitCode = ending.code ?? EXIT_USAGE; // for a reader of our output that has seen enough
-    if (tracer === 'profile') {
-      await print([profileReport(threads, { sort, perThread: values['per-thread'] ?? false })], output);
-    } else {
-      await print(traceText(tracer, threads, options, `fprobe-${packageVersion()}`, progress), output);
+    const pieces =
+      tracer === 'profile'
+        ? [profileReport(threads, { sort, perThread: values['per-thread'] ?? false })]
+        : traceText(tracer, threads, options, `fprobe-${packageVersion()}`, progress);
+    let isWritten = true;
+    try {
+      await print(pieces, output);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      problems.push(`cannot write ${values.output ?? 'the trace'}: ${reason(error)}`);
+      isWritten = false;
     }
     progress(1);
-    const { messages, failed, different } = findings(threads, problems);
+    const { messages, failed, different } = findings(threads, problems, ending.signal);
     for (const message of messages) process.stderr.write(`fprobe: ${message}\n`);
-    return await end(ending, failed ? EXIT_USAGE : different ? EXIT_DIFFERENT : 0, directory);
+    return await end(ending, failed || !isWritten ? EXIT_USAGE : different ? EXIT_DIFFERENT : 0, directory);
   } finally {
     rmSync(directory, { recursive: true, force: true });
     if (output !== undefined) closeSync(output);
@@ -128,7 +135,7 @@ function end({ code, signal }: Ending, ours: number, directory: string): number 
 function collect(directory: string): { recordings: Recording[]; problems: string[] } {
   const recordings: Recording[] = [];
   const problems: string[] = [];
-  for (const path of listRecordings(directory)) {
+  for (const path of found(directory, problems)) {
     try {
       recordings.push(readRecording(path));
     } catch (error) {
@@ -139,10 +146,20 @@ function collect(directory: string): { recordings: Recording[]; problems: string
   return { recordings, problems };
 }
 
+function found(directory: string, problems: string[]): string[] {
+  try {
+    return listRecordings(directory);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    problems.push(`the recordings are gone, which were in ${directory}: ${reason(error)}`);
+    return [];
+  }
+}
+
 /// Writes all pieces to the file, or to standard output at the pace of its reader.
 async function print(pieces: Iterable<string>, file: number | undefined): Promise<void> {
   for (const piece of pieces) {
-    if (file !== undefined) writeSync(file, piece);
+    if (file !== undefined) writeFileSync(file, piece);
     else if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once('drain', resolve));
   }
 }
@@ -160,6 +177,16 @@ function progress(done: number): void {
   } else if (performance.now() - progressSince > PROGRESS_AFTER) {
     process.stderr.write(`\r\x1b[Kfprobe: writing the trace, ${Math.floor(done * 100)} %`);
     progressShown = true;
+  }
+}
+
+function newDirectory(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'fprobe-'));
+  } catch (error) {
+    throw new UsageError(
+      `cannot make a folder for the recordings in ${tmpdir()}: ${reason(error)}; TMPDIR names another`,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 // What can be wrong with a command line, and the files it names.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearestHint } from '../errors.ts';
 import { nearestNames } from '../symbols/nearest.ts';
@@ -23,6 +23,9 @@ export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof p
 /// The bytes of a file that the user named.
 export function readInput(path: string): Uint8Array<ArrayBuffer> {
   try {
+    const stat = statSync(path);
+    // Some of them never end.
+    if (stat.isCharacterDevice() || stat.isBlockDevice()) throw new Error('it is a device, expected a file');
     return new Uint8Array(readFileSync(path));
   } catch (error) {
     throw new UsageError(`cannot read ${path}: ${reason(error)}`);
@@ -34,6 +37,10 @@ export function reason(error: unknown): string {
   const { message } = error as Error;
   return /^[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? message;
 }
+
+/// Whether the system refused something: no fault of the program.
+export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error;
 
 /// The end of an error about a name that is none of `known`: the nearest, else all of them.
 export function expectedNames(name: string, known: readonly string[]): string {
