@@ -1,12 +1,12 @@
 // Users with handlers of their own, from outside: the cases of section B of spec/testcases.md under their numbers, and what a
 // handler may do and must not.
 //
-// Not here: B17 (a direct-call hook beside the graph) needs a CPU's trampolines; test/machine has it. B10 to B16 are the
-// function tracer's, test/ftrace.test.ts.
+// Not here: B17 (a direct-call hook beside the graph) needs a CPU's trampolines; test/machine has it.
 
 import { describe, expect, test } from 'vitest';
 import { assembleText } from '../bench/shapes.ts';
 import { type FgraphEvent, type FgraphOptions, type FgraphUser, Tracer } from '../src/index.ts';
+import { codeOf, sectionB } from './section-b.ts';
 
 type Func = (...args: unknown[]) => unknown;
 
@@ -49,147 +49,12 @@ async function start(stackWords?: number): Promise<Started> {
   return { tracer, f: instance.exports as Record<string, Func>, imports };
 }
 
-/// The code of what `run` throws; undefined when it does not.
-function codeOf(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    return (error as { code?: unknown }).code ?? String(error);
-  }
-  return undefined;
-}
+sectionB('wasm', async () => {
+  const { tracer, f } = await start();
+  return { tracer, call: { fa: (value) => f.fa(value) as number, fb: () => void f.fb() } };
+});
 
-describe('section B: the graph layer', () => {
-  const STORED = [
-    { number: 'B1', bytes: 1, value: 123n },
-    { number: 'B2', bytes: 2, value: 12345n },
-    { number: 'B3', bytes: 4, value: 1234567890n },
-    { number: 'B4', bytes: 8, value: 1234567890123456789n },
-  ];
-
-  function store(view: DataView, bytes: number, value: bigint): void {
-    for (let i = 0; i < bytes; i++) view.setUint8(i, Number((value >> BigInt(8 * i)) & 0xffn));
-  }
-
-  function stored(view: DataView, bytes: number): bigint {
-    let value = 0n;
-    for (let i = 0; i < bytes; i++) value |= BigInt(view.getUint8(i)) << BigInt(8 * i);
-    return value;
-  }
-
-  /// A user of the start-up self test: stores a value at entry, checks it at return.
-  function storing(tracer: Tracer, bytes: number, value: bigint): { user: FgraphUser; seen: unknown[] } {
-    const seen: unknown[] = [];
-    const user: FgraphUser = tracer.registerFgraph({
-      filter: 'fa',
-      entry() {
-        const data = user.reserveData(bytes);
-        if (data === null) throw new Error('nothing reserved');
-        store(data, bytes, value);
-      },
-      return() {
-        const data = user.retrieveData();
-        if (data === null) throw new Error('nothing retrieved');
-        seen.push([data.byteLength >= bytes, stored(data, bytes)]);
-      },
-    });
-    return { user, seen };
-  }
-
-  test.each(STORED)('$number: $bytes bytes come back', async ({ bytes, value }) => {
-    const { tracer, f } = await start();
-    const { user, seen } = storing(tracer, bytes, value);
-    f.fa(1);
-    user.unregister();
-    expect(user.lastError).toBe(undefined);
-    expect(seen).toEqual([[true, value]]);
-    f.fa(1);
-    expect(seen.length).toBe(1);
-  });
-
-  test('B5: all four together, indices 4 to 7 after the singles; unregistered in reverse', async () => {
-    const { tracer, f } = await start();
-    for (const { bytes, value } of STORED) storing(tracer, bytes, value).user.unregister();
-    const users = STORED.map(({ bytes, value }) => storing(tracer, bytes, value));
-    expect(users.map(({ user }) => user.idx)).toEqual([4, 5, 6, 7]);
-    f.fa(1);
-    expect(users.map(({ seen }) => seen)).toEqual(STORED.map(({ value }) => [[true, value]]));
-    for (const { user } of users.reverse()) user.unregister();
-    f.fa(1);
-    expect(users.map(({ seen }) => seen.length)).toEqual([1, 1, 1, 1]);
-    expect(tracer.frames()).toEqual([]);
-  });
-
-  test('B6: the 17th user is refused, until one has gone; the index freed longest ago is next', async () => {
-    const { tracer, f } = await start();
-    let calls = 0;
-    const options: FgraphOptions = { filter: 'fb', entry: () => void calls++ };
-    const users = Array.from({ length: 16 }, () => tracer.registerFgraph(options));
-    expect(users.map(({ idx }) => idx)).toEqual([...Array(16).keys()]);
-    expect(() => tracer.registerFgraph(options)).toThrow(/16 are registered already.*ENOSPC/);
-    expect(codeOf(() => tracer.registerFgraph(options))).toBe('ENOSPC');
-    expect(codeOf(() => tracer.startGraph())).toBe('ENOSPC');
-    f.fb();
-    expect(calls).toBe(16);
-    users[9].unregister();
-    users[3].unregister();
-    expect(tracer.registerFgraph(options).idx).toBe(9);
-    expect(tracer.registerFgraph(options).idx).toBe(3);
-    f.fb();
-    expect(calls).toBe(32);
-  });
-
-  test('B7: a user that is registered cannot be registered again; one that was can', async () => {
-    const { tracer, f } = await start();
-    let calls = 0;
-    const user = tracer.registerFgraph({ filter: 'fb', entry: () => void calls++ });
-    expect(codeOf(() => tracer.registerFgraph(user))).toBe('EBUSY');
-    f.fb();
-    user.unregister();
-    expect(user.idx).toBe(-1);
-    expect(tracer.registerFgraph(user)).toBe(user);
-    expect(user.idx).toBe(1);
-    f.fb();
-    expect(calls).toBe(2);
-    const other = await start();
-    user.unregister();
-    expect(codeOf(() => other.tracer.registerFgraph(user))).toBe('EINVAL');
-    expect(user.registered).toBe(false);
-  });
-
-  test('B8: 33 words are not to be had, and the call goes on', async () => {
-    const { tracer, f } = await start();
-    const given: unknown[] = [];
-    let returns = 0;
-    const user: FgraphUser = tracer.registerFgraph({
-      filter: 'fa',
-      entry() {
-        given.push(user.reserveData(33 * 8), user.reserveData(2 ** 32 + 8), user.reserveData(1e300));
-        given.push(user.reserveData(256)?.byteLength);
-      },
-      return() {
-        returns++;
-        given.push(user.retrieveData()?.byteLength);
-      },
-    });
-    expect(f.fa(7)).toBe(7);
-    expect([given, returns, user.errors]).toEqual([[null, null, null, 256, 256], 1, 0]);
-  });
-
-  test('B9: the user of slot 0 hears nothing of what another one accepted', async () => {
-    const { tracer, f } = await start();
-    const heard: string[] = [];
-    const note = (who: string, filter: string): FgraphOptions => ({
-      filter,
-      entry: (event) => void heard.push(`${who} ${event.name}`),
-      return: (event) => void heard.push(`${who} /${event.name}`),
-    });
-    expect(tracer.registerFgraph(note('A', 'fa')).idx).toBe(0);
-    tracer.registerFgraph(note('B', 'fb'));
-    f.fb();
-    expect(heard).toEqual(['B fb', 'B /fb']);
-  });
-
+describe('section B, as it is in WebAssembly', () => {
   test('B18: a stack trace taken inside shows the callers', async () => {
     const { tracer, f, imports } = await start();
     let stack = '';
