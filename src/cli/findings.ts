@@ -20,6 +20,8 @@ const LETTERS: Readonly<Record<GlobUse['option'], string>> = {
   module: '--module',
 };
 const MOST_NEAREST = 3;
+const MOST_MODULES = 8;
+const NOTHING_LOADED = 'no WebAssembly module was loaded in a Node process';
 
 /// `problems`: what could not be read or written. `signal`: what ended the program.
 export function findings(
@@ -32,12 +34,12 @@ export function findings(
   for (const { name, error } of loaded) if (error !== undefined) messages.push(`${name} is not traced: ${error}`);
   for (const { comm, pid, notes } of recordings) messages.push(...notes.map((note) => `${comm}-${pid}: ${note}`));
 
-  const unmatched = unmatchedGlobs(recordings, loaded.length === 0);
+  const unmatched = unmatchedGlobs(recordings, [...new Set(loaded.map(({ name }) => name))]);
   messages.push(...unmatched);
   if (recordings.length === 0 && signal !== null) {
     messages.push(`nothing was recorded: ${signal} ended the program before it could leave anything`);
   } else if (loaded.length === 0 && unmatched.length === 0) {
-    messages.push('nothing to trace: no WebAssembly module was loaded in a Node process');
+    messages.push(`nothing to trace: ${NOTHING_LOADED}`);
   }
 
   const lost = recordings.reduce((sum, recording) => sum + recording.lost, 0);
@@ -59,10 +61,11 @@ export function findings(
 }
 
 /// A glob is at fault when it matched nothing in any thread. Without a module there is no function that it could have matched.
-function unmatchedGlobs(recordings: readonly Recording[], withoutModule: boolean): string[] {
+/// `modules`: the names of what was loaded.
+function unmatchedGlobs(recordings: readonly Recording[], modules: readonly string[]): string[] {
   const uses = new Map<string, { use: GlobUse; matched: number; nearest: Set<string> }>();
   for (const use of recordings.flatMap(({ globs }) => globs)) {
-    if (withoutModule && use.option !== 'module') continue;
+    if (modules.length === 0 && use.option !== 'module') continue;
     const key = `${use.option} ${use.glob}`;
     const all = uses.get(key) ?? { use, matched: 0, nearest: new Set<string>() };
     all.matched += use.matched;
@@ -74,7 +77,13 @@ function unmatchedGlobs(recordings: readonly Recording[], withoutModule: boolean
     .map(({ use, nearest }) => {
       const what = use.option === 'module' ? 'module' : 'function';
       const near = nearestHint([...nearest].slice(0, MOST_NEAREST));
-      const list = use.option === 'module' ? '' : '; fprobe list shows the names of a file';
+      const list = `; ${use.option === 'module' ? whatWasLoaded(modules) : 'fprobe list shows the names of a file'}`;
       return `${LETTERS[use.option]} '${use.glob}' matches no ${what}${near || list}`;
     });
+}
+
+function whatWasLoaded(modules: readonly string[]): string {
+  if (modules.length === 0) return NOTHING_LOADED;
+  const more = modules.length > MOST_MODULES ? ', …' : '';
+  return `loaded: ${modules.slice(0, MOST_MODULES).join(', ')}${more}`;
 }

@@ -57,13 +57,16 @@ class Symbols {
   }
 }
 
-/// A function's name, with its module behind it, as in `kallsyms`, where two modules have a function of that name.
+/// A function's name, with its module behind it, as in `kallsyms`, where two modules have a function of that name, and where there
+/// are several modules and the name is but a number.
 function displayNames(recordings: readonly Recording[]): (r: number, module: number, index: number) => string {
   const modulesOf = new Map<string, Set<string>>();
+  const all = new Set<string>();
   const names = recordings.map(({ symbols, modules }) => {
     const byFunction = new Map<string, [name: string, module: string]>();
     for (const { name, module, index } of symbols) {
       const where = modules[module]?.name ?? '?';
+      all.add(where);
       byFunction.set(`${module} ${index}`, [name, where]);
       let users = modulesOf.get(name);
       if (!users) {
@@ -76,7 +79,8 @@ function displayNames(recordings: readonly Recording[]): (r: number, module: num
   });
   return (r, module, index) => {
     const [name, where] = names[r].get(`${module} ${index}`)!;
-    return modulesOf.get(name)!.size > 1 ? `${name} [${where}]` : name;
+    const isAmbiguous = modulesOf.get(name)!.size > 1 || (all.size > 1 && name === `func[${index}]`);
+    return isAmbiguous ? `${name} [${where}]` : name;
   };
 }
 

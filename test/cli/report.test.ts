@@ -63,7 +63,7 @@ describe('function_graph', () => {
     expect(print('function_graph', []).trimEnd().split('\n')).toHaveLength(4);
   });
 
-  test('where two modules have a function of a name, the module is told', () => {
+  test('where two modules have a function of a name, or it is but a number, the module is told', () => {
     const module = (name: string): RecordedModule => ({ ...one.modules[0], name });
     const two = recording([], {
       modules: [module('a.wasm'), module('b.wasm')],
@@ -71,11 +71,12 @@ describe('function_graph', () => {
         { site: 0, name: 'free', module: 0, index: 3, offset: 1 },
         { site: 1, name: 'free', module: 1, index: 7, offset: 1 },
         { site: 2, name: 'only', module: 1, index: 8, offset: 1 },
+        { site: 3, name: 'func[9]', module: 1, index: 9, offset: 1 },
       ],
-      pages: pages(new PageWriter(0, 0).entry(0, 0).return(0, 1).entry(1, 1).return(1, 1).entry(2, 1).return(2, 1)),
+      pages: pages([0, 1, 2, 3].reduce((page, site) => page.entry(site, 1).return(site, 1), new PageWriter(0, 0))),
     });
-    const names = print('function_graph', [two]).match(/\w+( \[.*\])?\(\)/g);
-    expect(names).toEqual(['free [a.wasm]()', 'free [b.wasm]()', 'only()']);
+    const names = print('function_graph', [two]).match(/\S+( \[.*\])?\(\)/g);
+    expect(names).toEqual(['free [a.wasm]()', 'free [b.wasm]()', 'only()', 'func[9] [b.wasm]()']);
   });
 });
 
@@ -170,6 +171,18 @@ describe('findings', () => {
       different: false,
     });
     expect(findings([missed, hit], [])).toEqual({ messages: [], failed: false, different: false });
+  });
+
+  test('a glob that no module comes near is told what there was', () => {
+    const missed = { option: 'module', glob: 'zzz', matched: 0, nearest: [] } as const;
+    const module = one.modules[0];
+    const modules = [module, module, { ...module, name: 'other' }];
+    expect(findings([recording(NAMES, { globs: [missed], modules })], []).messages).toEqual([
+      `--module 'zzz' matches no module; loaded: ${module.name}, other`,
+    ]);
+    expect(findings([recording([], { globs: [missed], modules: [] })], []).messages).toEqual([
+      "--module 'zzz' matches no module; no WebAssembly module was loaded in a Node process",
+    ]);
   });
 
   test('no module, no fault of the glob', () => {
