@@ -11,7 +11,7 @@ import {
 import {
   BLOCK_BYTES, BLOCK_HEADER_SIZE, BLOCK_NEXT, CALL_KIND, CALL_SKIPPED, CPU_DEPTH, CPU_FILE, CPU_FLOOR, CPU_TASK, ECHILD,
   MACHINE_CURRENT, MACHINE_HANDLER, MACHINE_POSITION, MACHINE_REGISTERS, MACHINE_RUNNING, MACHINE_SIZE, MACHINE_TASKS, OP_CALL,
-  OP_END, OP_INTERRUPT, OP_INTERRUPT_END, OP_IRQS, OP_RETURN, OP_SET, OP_SWITCH, OP_TAIL, OP_TIME, OP_UNWIND, OP_WAKE,
+  OP_END, OP_INTERRUPT, OP_INTERRUPT_END, OP_IRQS, OP_PREEMPTION, OP_RETURN, OP_SET, OP_SWITCH, OP_TAIL, OP_TIME, OP_UNWIND, OP_WAKE,
   REGISTER_RETVAL,
 } from './machine-layout';
 import { region_alloc, region_free } from './region';
@@ -49,8 +49,9 @@ export function block_free(address: u32): i32 {
 
 // ---- programs
 
-/// Operations after which something else runs.
-const TOLD: u32 = 1 << OP_SWITCH | 1 << OP_INTERRUPT | 1 << OP_INTERRUPT_END | 1 << OP_UNWIND;
+/// Operations after which something else runs, and the host's own.
+const TOLD: u32 =
+  1 << OP_SWITCH | 1 << OP_INTERRUPT | 1 << OP_INTERRUPT_END | 1 << OP_UNWIND | 1 << OP_IRQS | 1 << OP_PREEMPTION | 1 << OP_WAKE;
 
 /// Runs the first `words` words of the program at `program`, `times` times, from the CPU task that ran last. 0; -EINVAL: bad
 /// operation, operand or block; -ECHILD: calls and returns do not match on some task; -EOVERFLOW: a stack is full; -EFAULT: a call
@@ -140,7 +141,7 @@ function runOnce(machine: u32, tasks: u32, count: u32, program: u32, end: u32, i
     } else if (operation < <u32>OP_IRQS || operation > <u32>OP_WAKE) {
       error = -EINVAL;
     }
-    if (!error) error = tell(machine, operation, operand);
+    if (!error && TOLD >> operation & 1) error = tell(machine, operation, operand);
     if (error) break;
     at = next;
     if ((operation == OP_CALL || operation == OP_TAIL) && isSkipped(cpu)) at = skipBody(at, end);
@@ -153,7 +154,7 @@ function runOnce(machine: u32, tasks: u32, count: u32, program: u32, end: u32, i
 /// answer is an error.
 function tell(machine: u32, operation: u32, operand: u32): i32 {
   const handler = load<u32>(machine, MACHINE_HANDLER);
-  if (!handler || operation < <u32>OP_IRQS && !(TOLD >> operation & 1 && load<u32>(0, ABI_CALLING_MASK))) return 0;
+  if (!handler || operation < <u32>OP_IRQS && !load<u32>(0, ABI_CALLING_MASK)) return 0;
   return -hostCall(handler, operation, operand, 0, 0);
 }
 

@@ -1,5 +1,5 @@
 // What one traced call costs on the model of each CPU. Two kinds of figures: counts, which are exact and belong to the model (words
-// loaded and stored by the engine, bytes of both stacks, callbacks), and times, which belong to this host and its JavaScript engine.
+// loaded and stored by the engine, lookups of the locations of probes, bytes of both stacks, callbacks), and times, which belong to this host and its JavaScript engine.
 // Beside them what the kernel itself needs, in instructions, on x86_64.
 //
 //   npm run bench:machine -- [--check] [--json FILE] [--svg FILE]
@@ -14,8 +14,10 @@ import { CPUS } from '../src/arch/index.ts';
 import { Engine, type EngineExports } from '../src/engine.ts';
 import { Handlers } from '../src/handlers.ts';
 import { generateProgram, type Machine, MachineProgram } from '../src/index.ts';
+import type { Memory } from '../src/memory.ts';
 import { Machine as MachineTarget } from '../src/target/machine.ts';
 import { Tasks } from '../src/tasks.ts';
+import { assembleText } from './shapes.ts';
 
 const IS_CHECK = process.argv.includes('--check');
 const CALLS = IS_CHECK ? 2_000 : 200_000;
@@ -38,8 +40,29 @@ const KERNEL = new Map([
 ]);
 
 const original = readFileSync(new URL('../build/fprobe.wasm', import.meta.url));
-const accesses = { loads: 0, stores: 0 };
+const accesses = { loads: 0, stores: 0, lookups: 0 };
 let callbacks = 0;
+
+/// Of the machine that is being counted: where the table of sites is, where the top of the shadow stack is kept, and the highest so far.
+const watched = { memory: undefined as Memory | undefined, top: 0, highest: 0, isTop: false };
+
+function onLoad(address: number): void {
+  accesses.loads++;
+  const { memory } = watched;
+  if (!memory) return;
+  const at = address - memory.load32(layout.ABI_SITES);
+  const isSite = at >= 0 && at < memory.load32(layout.ABI_SITE_COUNT) * layout.SITE_SIZE;
+  if (isSite && at % layout.SITE_SIZE === layout.SITE_LOCATION) accesses.lookups++;
+}
+
+function onStore(address: number): void {
+  accesses.stores++;
+  watched.isTop = address === watched.top;
+}
+
+function onStored(value: number): void {
+  if (watched.isTop && value > watched.highest) watched.highest = value;
+}
 
 /// The same engine, with every access to memory counted.
 function countingBytes(): Uint8Array<ArrayBuffer> {
@@ -59,8 +82,10 @@ function start(bytes: Uint8Array<ArrayBuffer>): Engine {
     if (from === 'fprobe') continue;
     imports[from] ??= {};
     imports[from][name] = (...args: unknown[]) => {
-      if (name === 'load_ptr') accesses.loads++;
-      if (name === 'store_ptr') accesses.stores++;
+      if (name === 'load_ptr') onLoad((args[2] as number) + (args[3] as number));
+      if (name === 'store_ptr') onStore((args[2] as number) + (args[3] as number));
+      if (name === 'store_val_i32') onStored(args[1] as number);
+      if (name === 'store_val_i64') onStored(Number((args[1] as bigint) & 0xffff_ffffn)); // with what stands beside it
       return name.endsWith('_ptr') ? args[3] : args[1]; // (id, bytes, offset, address) or (id, value)
     };
   }
@@ -81,8 +106,49 @@ const SETUPS: Record<string, (engine: Engine, machine: Machine) => void> = {
   '2 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 2),
   '4 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 4),
   '8 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 8),
+  '16 graphs': (engine, machine) => users(engine, machine, layout.GOPS_GRAPH, 16),
   'JavaScript handlers': (engine, machine) => users(engine, machine, layout.GOPS_HOST, 1),
+  'probe, entry only': (engine, machine) => probes(engine, machine, 1, 0, false),
+  'probe, no data': (engine, machine) => probes(engine, machine, 1, 0),
+  'probe, 8 bytes': (engine, machine) => probes(engine, machine, 1, 8),
+  'probe, 120 bytes': (engine, machine) => probes(engine, machine, 1, 120),
+  '2 probes, 8 bytes': (engine, machine) => probes(engine, machine, 2, 8),
+  '4 probes, 8 bytes': (engine, machine) => probes(engine, machine, 4, 8),
+  '8 probes, 8 bytes': (engine, machine) => probes(engine, machine, 8, 8),
 };
+
+/// Handlers of probes: `entry` leaves the address of the function in its data, where it has some; both count.
+const HANDLERS = await assembleText(
+  'machine-handlers',
+  `(module
+    (import "engine" "memory" (memory 1))
+    (global $calls (export "calls") (mut i32) (i32.const 0))
+    (func (export "entry") (param i32 i64 i64 i32 i32) (result i32)
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (if (local.get 4) (then (i64.store (local.get 4) (local.get 1))))
+      (i32.const 0))
+    (func (export "exit") (param i32 i64 i64 i32 i32) (result i32)
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (i32.const 0)))`,
+);
+const handlerModule = new WebAssembly.Module(HANDLERS);
+let handlerCalls: WebAssembly.Global<'i32'>[] = [];
+
+function probes(engine: Engine, machine: Machine, count: number, dataSize: number, hasExit = true): void {
+  const { memory, table } = engine.exports;
+  for (let k = 0; k < count; k++) {
+    const { exports } = new WebAssembly.Instance(handlerModule, { engine: { memory } });
+    const first = table.grow(2);
+    table.set(first, exports.entry);
+    table.set(first + 1, exports.exit);
+    handlerCalls.push(exports.calls as WebAssembly.Global<'i32'>);
+    const request = { kind: layout.FPROBE_KIND_WASM, entry: first, exit: hasExit ? first + 1 : 0 };
+    engine.registerFprobe(
+      { ...request, dataSize, flags: 0, private: 0 },
+      machine.sites.map(({ id }) => id),
+    );
+  }
+}
 
 function users(engine: Engine, machine: Machine, kind: number, count: number): void {
   for (let k = 0; k < count; k++) {
@@ -140,11 +206,14 @@ interface Row {
   loads: number;
   stores: number;
   callbacks: number;
-  /// At most, over the whole run.
+  /// Locations of probes that were looked up.
+  lookups: number;
+  /// At most, over the whole run: of the task's stack, and of its shadow stack.
   stackBytes: number;
+  shadowBytes: number;
 }
 
-function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): Machine {
+function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): { engine: Engine; machine: Machine } {
   const engine = start(bytes);
   const tasks = new Tasks(engine, layout.SHADOW_STACK_WORDS);
   const machine = new MachineTarget({ engine, tasks, handlers: new Handlers() }, 1, {
@@ -154,7 +223,7 @@ function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): Mach
     regs: shape.regs,
   });
   SETUPS[shape.setup]!(engine, machine);
-  return machine;
+  return { engine, machine };
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
@@ -165,24 +234,35 @@ for (const arch of Object.keys(CPUS)) {
   const shapes = SHAPES.filter(({ regs }) => !regs || CPUS[arch as 'x86_64'].fullEntry);
   const runs = shapes.map((shape) => {
     const program = shape.program();
-    const counted = build(counting, arch, shape);
-    Object.assign(accesses, { loads: 0, stores: 0 });
+    handlerCalls = [];
+    const { engine, machine: counted } = build(counting, arch, shape);
+    const { memory } = engine;
+    const { address } = counted.task.task;
+    const bottom = memory.load32(address + layout.TASK_STACK);
+    Object.assign(watched, { memory, top: address + layout.TASK_TOP, highest: bottom });
+    const count = (times: number) => {
+      Object.assign(accesses, { loads: 0, stores: 0, lookups: 0 });
+      counted.run(program, times);
+      return { ...accesses };
+    };
     callbacks = 0;
-    counted.run(program, 2);
-    const twice = { ...accesses };
-    Object.assign(accesses, { loads: 0, stores: 0 });
-    counted.run(program, 1); // what is done once per run is in both
+    const twice = count(2);
+    const once = count(1); // what is done once per run is in both
+    const handled = handlerCalls.reduce((sum, { value }) => sum + value, callbacks);
+    watched.memory = undefined;
     const exact = {
-      loads: (twice.loads - accesses.loads) / shape.calls,
-      stores: (twice.stores - accesses.stores) / shape.calls,
-      callbacks: callbacks / shape.calls / 3,
+      loads: (twice.loads - once.loads) / shape.calls,
+      stores: (twice.stores - once.stores) / shape.calls,
+      callbacks: handled / shape.calls / 3,
+      lookups: (twice.lookups - once.lookups) / shape.calls,
+      shadowBytes: watched.highest - bottom,
     };
     return {
       shape,
       program,
       exact,
       stackBytes: counted.task.stackUsed,
-      machine: build(original, arch, shape),
+      machine: build(original, arch, shape).machine,
       ns: [] as number[],
     };
   });
@@ -211,7 +291,7 @@ const stream = generateProgram({
 });
 const streamed: string[] = [];
 for (const setup of ['untraced', 'entry + return, no work', 'graph']) {
-  const machine = build(original, 'x86_64', { name: setup, setup, program: flat, calls: BLOCK });
+  const { machine } = build(original, 'x86_64', { name: setup, setup, program: flat, calls: BLOCK });
   const before = performance.now();
   machine.run(stream, STREAM_CALLS / (BLOCK * 10));
   const ns = ((performance.now() - before) * 1e6) / STREAM_CALLS;
@@ -224,13 +304,14 @@ console.log(
 );
 for (const arch of Object.keys(CPUS)) {
   console.log(
-    `${arch.padEnd(32)}      ns   added  loads  stores  callbacks  stack bytes  kernel instructions 7.2 / 6.12`,
+    `${arch.padEnd(32)}      ns   added  loads  stores  lookups  callbacks  stack bytes  shadow bytes  kernel instructions 7.2 / 6.12`,
   );
   for (const row of rows.filter((row) => row.arch === arch)) {
     const kernel = arch === 'x86_64' ? (KERNEL.get(row.what)?.join(' / ') ?? '') : '';
     console.log(
       `${row.what.padEnd(32)}${row.ns.toFixed(1).padStart(8)}${row.added.toFixed(1).padStart(8)}${format(row.loads).padStart(7)}` +
-        `${format(row.stores).padStart(8)}${format(row.callbacks).padStart(11)}${format(row.stackBytes).padStart(13)}  ${kernel}`,
+        `${format(row.stores).padStart(8)}${format(row.lookups).padStart(9)}${format(row.callbacks).padStart(11)}` +
+        `${format(row.stackBytes).padStart(13)}${format(row.shadowBytes).padStart(14)}  ${kernel}`.trimEnd(),
     );
   }
   console.log('');
@@ -239,22 +320,30 @@ console.log(`a stream of ${STREAM_CALLS} calls on x86_64: ${streamed.join('; ')}
 const traced = rows.find(({ arch, what }) => arch === 'x86_64' && what === 'entry + return, no work')!;
 console.log(`target: one traced call through both trampolines, x86_64, at most 40 ns; ${traced.ns.toFixed(1)} ns here`);
 
-/// Bars of what each case adds, CPU after CPU.
+/// Bars of what each case adds, a group for each CPU.
 function chart(): string {
   const shown = rows.filter(({ what }) => what !== 'untraced');
   const most = Math.max(...shown.map(({ added }) => added), 1);
-  const bars = shown.map(({ arch, what, added }, k) => {
-    const y = 30 + k * 16;
-    const width = Math.max((added / most) * 500, 0).toFixed(1);
-    return (
-      `<text x="8" y="${y + 11}">${arch}: ${what}</text><rect x="330" y="${y + 2}" width="${width}" height="11" fill="#4a78b5"/>` +
-      `<text x="${340 + Number(width)}" y="${y + 11}">${added.toFixed(1)}</text>`
-    );
-  });
-  const height = 40 + shown.length * 16;
+  const lines: string[] = [];
+  let y = 30;
+  for (const arch of Object.keys(CPUS)) {
+    lines.push(`<text x="8" y="${y + 14}" font-weight="bold">${arch}</text>`);
+    y += 20;
+    for (const { what, added } of shown.filter((row) => row.arch === arch)) {
+      const width = Math.max((added / most) * 560, 0);
+      lines.push(
+        `<text x="20" y="${y + 11}">${what}</text>` +
+          `<rect x="230" y="${y + 2}" width="${width.toFixed(1)}" height="11" fill="#4a78b5"/>` +
+          `<text x="${(236 + width).toFixed(1)}" y="${y + 11}">${added.toFixed(1)}</text>`,
+      );
+      y += 16;
+    }
+    y += 10;
+  }
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="920" height="${height}" font-family="sans-serif" font-size="11">` +
-    `<text x="8" y="18" font-size="13">Added to a call, ns on this host</text>\n${bars.join('\n')}\n</svg>\n`
+    `<svg xmlns="http://www.w3.org/2000/svg" width="860" height="${y}" font-family="sans-serif" font-size="11">` +
+    `<rect width="860" height="${y}" fill="#fff"/>` +
+    `<text x="8" y="18" font-size="13">Added to a call, ns on this host</text>\n${lines.join('\n')}\n</svg>\n`
   );
 }
 
