@@ -1,6 +1,6 @@
 // Which functions a user wants: the two halves of an ops' hash pair (spec/fgraph.md §1.2), as globs.
 
-import { badType, NoMatchError } from './errors.ts';
+import { badType, NoMatchError, shown } from './errors.ts';
 import { compileGlob } from './glob.ts';
 import type { Named } from './symbols/function-name.ts';
 import { nearestNames } from './symbols/nearest.ts';
@@ -34,7 +34,7 @@ function globs(what: keyof FilterPair, filter: Filter | undefined): Glob[] {
   const wrong = Array.isArray(patterns) ? patterns.findIndex((pattern) => typeof pattern !== 'string') : 0;
   if (wrong < 0) return (patterns as string[]).map(compilePattern);
   const [where, value] = Array.isArray(patterns) ? [`${what}[${wrong}]`, patterns[wrong]] : [what, patterns];
-  throw badType(`${where} is ${String(value)} (${typeof value}), expected a glob or an array of globs`);
+  throw badType(`${where} is ${shown(value)}, expected a glob or an array of globs`);
 }
 
 /// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace). A glob matches a

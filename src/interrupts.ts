@@ -130,7 +130,7 @@ export class Interrupts {
 
 /// CONTEXT_* of a context. Throws RangeError for another one.
 export function contextNumber(context: Context): number {
-  if (Object.hasOwn(CONTEXTS, String(context))) return CONTEXTS[context];
+  if (typeof context === 'string' && Object.hasOwn(CONTEXTS, context)) return CONTEXTS[context];
   throw badRange(`context is ${shown(context)}, expected 'softirq', 'irq' or 'nmi'`);
 }
 

@@ -12,7 +12,7 @@ export function checkOptions(what: string, options: unknown, known: readonly str
 }
 
 const describe = (value: unknown): string =>
-  value === null ? 'null' : Array.isArray(value) ? 'an array' : `${String(value)} (${typeof value})`;
+  typeof value === 'object' ? shown(value) : `${shown(value)} (${typeof value})`;
 
 export function checkString(what: string, value: unknown): asserts value is string | undefined {
   if (value !== undefined && typeof value !== 'string') throw badType(`${what} is ${shown(value)}, expected a string`);

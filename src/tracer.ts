@@ -364,6 +364,8 @@ export class Tracer {
   /// Closes all gates of a target for good; it runs on, untraced, and functions that were replaced are put back. What was recorded
   /// of it stays readable.
   detach(target: Target): void {
+    if (typeof target !== 'object' || target === null)
+      throw badType(`detach: ${shown(target)} is no target of this tracer`);
     this.#users.removeTarget(target);
     target.detach?.();
   }

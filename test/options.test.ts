@@ -29,7 +29,7 @@ test('no options', async () => {
   const tracer = await Tracer.create();
   expect(() => tracer.startGraph(null as never)).toThrow('startGraph: the options are null, expected an object');
   expect(() => tracer.startGraph(['run'] as never)).toThrow('startGraph: the options are an array, expected an object');
-  expect(() => tracer.startProfile('run' as never)).toThrow('startProfile: the options are run (string)');
+  expect(() => tracer.startProfile('run' as never)).toThrow("startProfile: the options are 'run' (string)");
   await expect(Tracer.create('mono' as never)).rejects.toThrow(TypeError);
   await expect(tracer.instantiate(EMPTY, {}, null as never)).rejects.toThrow(TypeError);
 });

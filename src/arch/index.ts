@@ -1,5 +1,6 @@
 // The CPU models by name.
 
+import { badRange, shown } from '../errors.ts';
 import type { CpuModel, CpuName } from './arch.ts';
 import { arm64 } from './arm64.ts';
 import { loongarch64 } from './loongarch64.ts';
@@ -12,6 +13,6 @@ export const CPUS: Readonly<Record<CpuName, CpuModel>> = { x86_64, arm64, riscv6
 
 /// The model of a CPU. Throws RangeError for one that there is no model of.
 export function cpuModel(name: string): CpuModel {
-  if (Object.hasOwn(CPUS, name)) return CPUS[name as CpuName];
-  throw new RangeError(`arch is '${name}', expected one of ${Object.keys(CPUS).join(', ')}`);
+  if (typeof name === 'string' && Object.hasOwn(CPUS, name)) return CPUS[name as CpuName];
+  throw badRange(`arch is ${shown(name)}, expected one of ${Object.keys(CPUS).join(', ')}`);
 }

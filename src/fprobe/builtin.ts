@@ -85,10 +85,14 @@ function option(what: string, value: unknown, from: number, to: number): number 
 export function builtinRequest(builtin: Builtin): BuiltinRequest {
   checkOptions('builtin', builtin, KNOWN);
   const { keep, of = 'hits', signed = false, min = 0, step = 1, buckets = 64, values = 16 } = builtin;
-  const kind = Object.hasOwn(KINDS, keep) ? KINDS[keep] : undefined;
+  const kind = typeof keep === 'string' && Object.hasOwn(KINDS, keep) ? KINDS[keep] : undefined;
   if (kind === undefined) throw badRange(`builtin.keep is ${shown(keep)}, expected ${Object.keys(KINDS).join(', ')}`);
   const isArgument = isInteger(of, 0, layout.FREGS_MAX - 1);
-  const source = isArgument ? layout.FPROBE_SOURCE_ARGUMENT : Object.hasOwn(SOURCES, of) ? SOURCES[of] : undefined;
+  const source = isArgument
+    ? layout.FPROBE_SOURCE_ARGUMENT
+    : typeof of === 'string' && Object.hasOwn(SOURCES, of)
+      ? SOURCES[of]
+      : undefined;
   if (source === undefined) {
     const names = Object.keys(SOURCES).join(', ');
     throw badRange(`builtin.of is ${shown(of)}, expected ${names}, or an argument from 0 to ${layout.FREGS_MAX - 1}`);

@@ -150,17 +150,19 @@ export class Fprobe {
       throw new EngineError('EINVAL', `notfilter goes with filter, here it stands with ${way}`);
     }
     let found: readonly TargetSite[] = [];
+    // A copy, made before anything is asked of this probe: reading an array may run code of its owner's.
+    const addresses: unknown = Array.isArray(where.addresses) ? [...where.addresses] : where.addresses;
     if (way === 'filter') found = byFilter(users.targets, where.filter, where.notfilter);
     if (way === 'symbols') found = bySymbol(users.targets, where.symbols);
     if (this.registered) throw new EngineError('EEXIST', 'the probe is registered already, unregister it first');
-    const addresses = way === 'addresses' ? checkAddresses(where.addresses) : undefined;
+    if (way === 'addresses') checkAddresses(addresses);
     const words = Math.ceil(this.#dataSize / WORD);
     if (words > layout.MAX_FPROBE_DATA_SIZE_WORD) {
       const most = layout.MAX_FPROBE_DATA_SIZE_WORD * WORD;
       throw new EngineError('E2BIG', `entryDataSize is ${this.#dataSize} bytes, expected ${most} at most`);
     }
     this.#dataSize = words * WORD;
-    if (addresses) found = byAddress(sites, addresses);
+    if (way === 'addresses') found = byAddress(sites, addresses as readonly unknown[]);
     users.settle();
     const ids: [number, number] = [0, 0];
     try {

@@ -63,8 +63,9 @@ export function byAddress(sites: Sites, addresses: readonly unknown[]): TargetSi
   });
 }
 
-export function checkAddresses(addresses: unknown): readonly unknown[] {
-  if (isArray(addresses) && addresses.length > 0) return addresses;
+/// Throws EINVAL for what is no list of addresses.
+export function checkAddresses(addresses: unknown): asserts addresses is readonly unknown[] {
+  if (isArray(addresses) && addresses.length > 0) return;
   throw invalid(`addresses is ${isArray(addresses) ? 'an empty array' : shown(addresses)}, expected at least one`);
 }
 

@@ -4,7 +4,7 @@
 // nothing else mentions, whether one outgrows the engine's limit, and how large the module becomes. The first attempt
 // assumes the best, and when that proves wrong the bodies are rewritten with that knowledge, which happens to few modules.
 
-import { WasmFormatError } from '../errors.ts';
+import { badRange, shown, WasmFormatError } from '../errors.ts';
 import { checkOptions } from '../options.ts';
 import { RESERVED_PREFIX, SECTION_NAME } from './abi.ts';
 import { Additions } from './additions.ts';
@@ -126,7 +126,8 @@ class Instrumenting {
     this.#args = options.args === true;
     this.#deferStart = options.start === 'defer' && module.start !== undefined;
     this.#growth = options.growth ?? GROWTH;
-    if (!(this.#growth >= 0)) throw new RangeError(`growth is ${this.#growth}, expected a share of 0 or more`);
+    if (typeof this.#growth !== 'number' || !(this.#growth >= 0))
+      throw badRange(`growth is ${shown(this.#growth)}, expected a share of 0 or more`);
     this.#allowance = this.#growth;
     this.#names = new TypeNames(module);
     this.#raw = new Uint8Array(module.bodySizes.length);

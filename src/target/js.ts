@@ -4,6 +4,7 @@
 // one stand-in, whatever properties it is found under, and a stand-in never gets one of its own.
 
 import type { Engine } from '../engine.ts';
+import { badType, shown } from '../errors.ts';
 import { compileFilter, type FilterPair } from '../filter.ts';
 import { Gate, JsCalls, plainTraps, type Traps } from './js/calls.ts';
 import { resumersOf } from './js/generators.ts';
@@ -143,13 +144,12 @@ const isObject = (value: unknown): value is object =>
 
 function checkName(what: string, name: unknown): void {
   if (name !== undefined && (typeof name !== 'string' || name === '')) {
-    throw new TypeError(`${what} is ${String(name)} (${typeof name}), expected a string that is not empty`);
+    throw badType(`${what} is ${shown(name)}, expected a string that is not empty`);
   }
 }
 
 function checkBoolean(what: string, value: unknown): void {
-  if (typeof value !== 'boolean')
-    throw new TypeError(`${what} is ${String(value)} (${typeof value}), expected a boolean`);
+  if (typeof value !== 'boolean') throw badType(`${what} is ${shown(value)}, expected a boolean`);
 }
 
 /// The functions of one tracer that are traced.
@@ -185,7 +185,7 @@ export class JsFunctions {
 
   /// A copy of a module's exports, with functions replaced.
   attachModule(number: number, namespace: object, options: AttachOptions): { exports: object; target: JsTarget } {
-    if (!isObject(namespace)) throw new TypeError(`attachModule: ${String(namespace)} is no module`);
+    if (!isObject(namespace)) throw badType(`attachModule: ${shown(namespace)} is no module`);
     const { copy, complete } = copyNamespace(namespace);
     const target = this.attach(number, copy, options);
     complete();
@@ -200,20 +200,20 @@ export class JsFunctions {
     options: CallOptions,
   ): { standIn: Callable; target: JsTarget | undefined } {
     if (typeof fn !== 'function') {
-      throw new TypeError(`wrap: ${String(fn)} (${typeof fn}) is no function; attachObject takes objects`);
+      throw badType(`wrap: ${shown(fn)} is no function; attachObject takes objects`);
     }
     checkName('wrap: the name', name);
     const original = this.#gates.get(fn)?.fn ?? fn;
     const known = this.#gates.get(original);
     if (known) return { standIn: known.standIn, target: undefined };
     if (hasPrivateStatics(original)) {
-      throw new TypeError(`wrap: ${PRIVATE_STATICS}; attachObject can trace what the class holds`);
+      throw badType(`wrap: ${PRIVATE_STATICS}; attachObject can trace what the class holds`);
     }
     const own: unknown = isProxy(original) ? '' : getOwnPropertyDescriptor(original, 'name')?.value;
-    const shown = name ?? (typeof own === 'string' && own !== '' ? own : `js${number}`);
+    const label = name ?? (typeof own === 'string' && own !== '' ? own : `js${number}`);
     const making = this.#making(options);
-    const { standIn } = making.add(original, shown);
-    return { standIn, target: this.#finish(making, number, shown) };
+    const { standIn } = making.add(original, label);
+    return { standIn, target: this.#finish(making, number, label) };
   }
 
   #making({ settle = false, resume = false }: CallOptions): Making {
@@ -256,13 +256,13 @@ const PRIVATE_STATICS = 'a class with private static members, which are bound to
 
 function checkObject(object: unknown): void {
   if (!isObject(object)) {
-    throw new TypeError(`attachObject: ${String(object)} (${typeof object}) has no functions, expected an object`);
+    throw badType(`attachObject: ${shown(object)} has no functions, expected an object`);
   }
   if (isProxy(object)) {
-    throw new TypeError('attachObject: the object is a Proxy, whose traps would run; attach what stands behind it');
+    throw badType('attachObject: the object is a Proxy, whose traps would run; attach what stands behind it');
   }
   if (isModuleNamespace(object)) {
-    throw new TypeError('attachObject: the exports of a module cannot be replaced; attachModule makes a traced copy');
+    throw badType('attachObject: the exports of a module cannot be replaced; attachModule makes a traced copy');
   }
 }
 

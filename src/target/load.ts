@@ -2,7 +2,7 @@
 // and nothing of that to be seen by the program.
 
 import type { Engine } from '../engine.ts';
-import { WasmFormatError } from '../errors.ts';
+import { badRange, badType, shown, WasmFormatError } from '../errors.ts';
 import { EXPORT_START, RESERVED_PREFIX } from '../instrument/abi.ts';
 import { native } from '../native.ts';
 import { functionNames } from '../symbols/function-names.ts';
@@ -61,7 +61,7 @@ export function copyBytes(source: BufferSource): Uint8Array<ArrayBuffer> {
   if (ArrayBuffer.isView(source)) {
     return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice() as Uint8Array<ArrayBuffer>;
   }
-  throw new TypeError(
+  throw badType(
     `expected the bytes of a module (ArrayBuffer or view) or a WebAssembly.Module, got ${describe(source)}`,
   );
 }
@@ -73,7 +73,7 @@ function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuf
   if (!(source instanceof native.Module)) return copyBytes(source);
   const bytes = bytesOfModule.get(source);
   if (bytes) return bytes;
-  throw new TypeError(
+  throw badType(
     'a WebAssembly.Module does not give its bytes back: pass the bytes, or compile them with `tracer.compile(bytes)`',
   );
 }
@@ -81,12 +81,12 @@ function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuf
 function symbolsOf(symbols: WasmOptions['symbols']): SymbolMap | undefined {
   if (symbols === undefined || symbols instanceof Map) return symbols;
   if (typeof symbols === 'string') return parseSymbolMap(symbols, 'symbols');
-  throw new TypeError(`symbols is ${describe(symbols)}, expected the text of a symbol map or a Map`);
+  throw badType(`symbols is ${describe(symbols)}, expected the text of a symbol map or a Map`);
 }
 
 function debugFilesOf({ sourceMap, debugInfo }: WasmOptions): DebugFiles {
   if (sourceMap !== undefined && typeof sourceMap !== 'string') {
-    throw new TypeError(`sourceMap is ${describe(sourceMap)}, expected the text of a source map`);
+    throw badType(`sourceMap is ${describe(sourceMap)}, expected the text of a source map`);
   }
   return { sourceMap, debugInfo: debugInfo === undefined ? undefined : copyBytes(debugInfo) };
 }
@@ -206,13 +206,13 @@ export class Linking {
 /// What the options say of the target. Throws TypeError or RangeError for one that is wrong.
 function linkOptions(options: WasmOptions): LinkOptions {
   if (options.name !== undefined && typeof options.name !== 'string') {
-    throw new TypeError(`name is ${String(options.name)} (${typeof options.name}), expected a string`);
+    throw badType(`name is ${shown(options.name)}, expected a string`);
   }
   if (options.link !== undefined && options.link !== 'attached') {
-    throw new RangeError(`link is '${String(options.link)}', expected 'attached'`);
+    throw badRange(`link is ${shown(options.link)}, expected 'attached'`);
   }
   if (options.only !== undefined && typeof options.only !== 'function') {
-    throw new TypeError(`only is ${String(options.only)} (${typeof options.only}), expected a function`);
+    throw badType(`only is ${shown(options.only)}, expected a function`);
   }
   return { name: options.name, symbols: symbolsOf(options.symbols), debugFiles: debugFilesOf(options) };
 }

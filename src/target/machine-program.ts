@@ -4,7 +4,7 @@
 //   | operation u8 | count u8 | 0 u16 | operand u32 |  count words …
 
 import * as layout from '../../assembly/machine-layout.ts';
-import { badRange, shown } from '../errors.ts';
+import { badRange, badType, shown } from '../errors.ts';
 
 const NAMES = [
   'end',
@@ -64,6 +64,7 @@ export class MachineProgram {
 
   /// A program from words that somebody stored.
   static from(words: BigUint64Array): MachineProgram {
+    if (!(words instanceof BigUint64Array)) throw badType(`a program from ${shown(words)}, expected a BigUint64Array`);
     const program = new MachineProgram();
     program.#words = words.slice();
     program.#length = words.length;
@@ -146,6 +147,9 @@ export class MachineProgram {
     if (!Number.isInteger(operand) || operand < 0 || operand > 0xffff_ffff) {
       throw badRange(`${NAMES[operation]}: the operand is ${shown(operand)}, expected a whole number from 0`);
     }
+    if (!Array.isArray(words)) throw badType(`${NAMES[operation]}: ${shown(words)}, expected an array of bigints`);
+    const wrong = words.findIndex((word) => typeof word !== 'bigint');
+    if (wrong >= 0) throw badType(`${NAMES[operation]}: value ${wrong} is ${shown(words[wrong])}, expected a bigint`);
     if (words.length > layout.MACHINE_ARGUMENTS_MAX) {
       throw badRange(
         `${NAMES[operation]}: ${words.length} arguments, expected at most ${layout.MACHINE_ARGUMENTS_MAX}`,

@@ -17,7 +17,7 @@ import { checkOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
 import type { Tasks } from '../tasks.ts';
 import { describe, registerFile } from './machine-description.ts';
-import { type MachineProgram, ProgramError } from './machine-program.ts';
+import { MachineProgram, ProgramError } from './machine-program.ts';
 import { type MachineSite, type MachineSymbol, machineSites, type SymbolOptions } from './machine-symbols.ts';
 import { type CpuContext, MachineTask } from './machine-task.ts';
 import type { Target } from './target.ts';
@@ -331,6 +331,8 @@ export class Machine implements Target {
   }
 
   #execute(program: MachineProgram, times: number): void {
+    if (!(program instanceof MachineProgram))
+      throw badType(`the program is ${shown(program)}, expected a MachineProgram`);
     const { engine } = this.#host;
     const address = engine.allocateBlock(Math.max(program.words.byteLength, 8));
     try {

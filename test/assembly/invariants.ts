@@ -29,7 +29,8 @@ function checkTask(engine: Engine, task: number): void {
   const field = (offset: number) => memory.load32(task + offset);
   const [bottom, top, limit] = [field(layout.TASK_STACK), field(layout.TASK_TOP), field(layout.TASK_LIMIT)];
   must(top >= bottom && top <= limit && top % WORD === 0, `top ${top} of ${bottom}..${limit}`);
-  must(limit === bottom + (field(layout.TASK_WORDS) - layout.SHADOW_STACK_SLACK) * WORD, 'limit');
+  const room = (field(layout.TASK_WORDS) - layout.SHADOW_STACK_SLACK) * WORD - field(layout.TASK_FRAME_FP);
+  must(limit === bottom + room, 'limit');
   must(field(layout.TASK_DIRECT) === 0 || task === exports.task_current(), 'only the current task is in direct mode');
   must(field(layout.TASK_RECURSION) >>> layout.RECURSION_INTERNAL === 0, 'recursion bits');
   let frames = 0;
