@@ -4,7 +4,7 @@
 import { list } from './list.ts';
 import { replay } from './replay.ts';
 import { trace } from './trace.ts';
-import { isSystemError, UsageError } from './usage.ts';
+import { isSystemError, reason, UsageError } from './usage.ts';
 import { packageVersion } from './version.ts';
 
 /// A command gets the arguments after its name and returns the exit code.
@@ -51,7 +51,8 @@ async function main([name, ...args]: string[]): Promise<number> {
 // A reader that has seen enough (`fprobe list … | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
-  throw error;
+  process.stderr.write(`fprobe: cannot write to standard output: ${reason(error)}\n`);
+  process.exit(EXIT_USAGE);
 });
 
 main(process.argv.slice(2)).then(

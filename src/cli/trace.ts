@@ -79,6 +79,9 @@ export async function trace(args: string[]): Promise<number> {
   // Before anything runs: who cannot write should hear so at once.
   const output = values.output === undefined ? undefined : openOutput(values.output);
   const directory = newDirectory();
+  // Also when standard output breaks, which ends us in the middle of everything.
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
   try {
     const request = writeRequest(directory, wishes);
     const ending = await runChild(
@@ -104,9 +107,9 @@ export async function trace(args: string[]): Promise<number> {
     progress(1);
     const { messages, failed, different } = findings(threads, problems, ending.signal);
     for (const message of messages) process.stderr.write(`fprobe: ${message}\n`);
-    return await end(ending, failed || !isWritten ? EXIT_USAGE : different ? EXIT_DIFFERENT : 0, directory);
+    return await end(ending, failed || !isWritten ? EXIT_USAGE : different ? EXIT_DIFFERENT : 0, remove);
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    remove();
     if (output !== undefined) closeSync(output);
   }
 }
@@ -124,9 +127,9 @@ function checkFits(tracer: TracerName, values: Readonly<Record<string, unknown>>
 }
 
 /// Ends as the program ended; its success gives way to what went wrong here.
-function end({ code, signal }: Ending, ours: number, directory: string): number | Promise<never> {
+function end({ code, signal }: Ending, ours: number, remove: () => void): number | Promise<never> {
   if (signal !== null) {
-    rmSync(directory, { recursive: true, force: true }); // what comes after us comes no more
+    remove(); // what comes after us comes no more
     return endBy(signal);
   }
   return code === 0 ? ours : code!;

@@ -100,11 +100,31 @@ describe('what it prints', () => {
 
   test('a reader that has seen enough is no failure', async () => {
     const command = `"${process.execPath}" dist/src/cli/main.js trace node test/apps/sqlite.cjs | head -3`;
-    const { end, stdout, stderr } = await run('sh', ['-c', command]);
+    const temporary = join(folder, 'seen-enough');
+    mkdirSync(temporary);
+    const { end, stdout, stderr } = await run('sh', ['-c', command], { env: { TMPDIR: temporary } });
     expect(end).toBe(0);
     expect(stdout.split('\n')).toHaveLength(4);
     expect(stderr).not.toContain('EPIPE');
+    await expect.poll(() => readdirSync(temporary), { timeout: 20_000 }).toEqual([]);
   });
+
+  test.skipIf(!existsSync('/dev/full'))(
+    'standard output that takes no more is told of in one line (needs /dev/full)',
+    async () => {
+      const app = join(folder, 'quiet.cjs');
+      writeFileSync(app, script('wasm.run()')[1]);
+      const temporary = join(folder, 'full');
+      mkdirSync(temporary);
+      const command = `"${process.execPath}" dist/src/cli/main.js trace "${app}" > /dev/full`;
+      const { end, stderr } = await run('sh', ['-c', command], { env: { TMPDIR: temporary } });
+      expect({ end, stderr }).toEqual({
+        end: 2,
+        stderr: 'fprobe: cannot write to standard output: no space left on device\n',
+      });
+      expect(readdirSync(temporary)).toEqual([]);
+    },
+  );
 
   test('--verify compares the shadow stack with the real one', async () => {
     const { end, stderr } = await traced(['--verify=1'], ['node', ...script('wasm.run(); wasm.run()')]);
