@@ -362,10 +362,11 @@ export class Tracer {
   }
 
   /// Closes all gates of a target for good; it runs on, untraced, and functions that were replaced are put back. What was recorded
-  /// of it stays readable.
+  /// of it stays readable. Again, or for a target of another tracer: does nothing. Throws TypeError for what is no target.
   detach(target: Target): void {
     if (typeof target !== 'object' || target === null)
       throw badType(`detach: ${shown(target)} is no target of this tracer`);
+    if (!this.targets.has(target)) return;
     this.#users.removeTarget(target);
     target.detach?.();
   }

@@ -76,3 +76,16 @@ test('an array of addresses that registers the probe while it is read leaves not
   probe.unregister();
   expect(tracer.enabledFunctions()).toEqual([]);
 });
+
+test('a target is detached by its own tracer only', async () => {
+  const [mine, other] = [await Tracer.create(), await Tracer.create()];
+  const object = { f: () => 1 };
+  const { f } = object;
+  const target = mine.attachObject(object);
+  other.detach(target);
+  expect(object.f).not.toBe(f);
+  expect(mine.targets.has(target)).toBe(true);
+  mine.detach(target);
+  mine.detach(target);
+  expect(object.f).toBe(f);
+});

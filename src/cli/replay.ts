@@ -69,7 +69,7 @@ async function traced(
   const tracer = await Tracer.create();
   const machine = tracer.machine({ arch, symbols: recording.symbols, cpu: recording.cpu });
   try {
-    if (pair.filter) tracer.checkFilter(pair);
+    tracer.checkFilter(pair);
   } catch (error) {
     throw error instanceof NoMatchError ? new UsageError(`replay: ${error.message}`) : error;
   }

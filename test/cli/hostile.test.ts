@@ -4,8 +4,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fprobe } from './fprobe.ts';
-import { folder, script } from './subject.ts';
+import { fprobe, run } from './fprobe.ts';
+import { folder, SUBJECT, script } from './subject.ts';
 
 const FULL = '/dev/full';
 const onLinux = process.platform === 'linux' ? describe : describe.skip; // the others have no /dev/full and no /proc
@@ -67,6 +67,19 @@ describe('trace', () => {
     expect({ end, stderr }).toEqual({
       end: 2,
       stderr: `fprobe: cannot make a folder for the recordings in ${missing}: no such file or directory; TMPDIR names another\n`,
+    });
+  });
+});
+
+onLinux('standard output that is full', () => {
+  test.each([
+    ['list', SUBJECT],
+    ['--help', ''],
+  ])('%s', async (command, file) => {
+    const { end, stderr } = await run('sh', ['-c', `node dist/src/cli/main.js ${command} ${file} > /dev/full`]);
+    expect({ end, stderr }).toEqual({
+      end: 2,
+      stderr: 'fprobe: cannot write to standard output: no space left on device\n',
     });
   });
 });
