@@ -16,7 +16,8 @@ const CONTEXTS: Readonly<Record<Context, number>> = {
   nmi: layout.CONTEXT_NMI,
 };
 
-const FLAGS = [FLAG_NMI, FLAG_HARDIRQ, FLAG_SOFTIRQ, 0];
+/// `FLAG_*` of each context.
+export const CONTEXT_FLAGS = [FLAG_NMI, FLAG_HARDIRQ, FLAG_SOFTIRQ, 0];
 const NAMES = ['nmi', 'irq', 'softirq', 'normal'];
 
 /// Who wants to know. What they are told of has happened already.
@@ -32,6 +33,8 @@ export class Interrupts {
   readonly #engine: Engine;
   readonly #observers = new Set<InterruptObserver>();
   #context = layout.CONTEXT_NORMAL;
+  /// `FLAG_*` of that context and those it interrupted.
+  #contextFlags = 0;
   #irqsOff = 0;
   #preemptionOff = 0;
 
@@ -50,7 +53,7 @@ export class Interrupts {
 
   /// `FLAG_*` of the state now.
   get flags(): number {
-    return FLAGS[this.#context] | (this.#irqsOff > 0 ? FLAG_IRQS_OFF : 0);
+    return this.#contextFlags | (this.#irqsOff > 0 ? FLAG_IRQS_OFF : 0);
   }
 
   observe(observer: InterruptObserver): void {
@@ -70,18 +73,19 @@ export class Interrupts {
       throw new EngineError('EINVAL', `${context} cannot interrupt ${NAMES[this.#context]}`);
     }
     const before = this.#context;
-    this.#enter(number);
+    const flags = this.#contextFlags;
+    this.#enter(number, flags | CONTEXT_FLAGS[number]!);
     if (number === layout.CONTEXT_IRQ) this.change(1, 0);
     try {
       return run();
     } finally {
       if (number === layout.CONTEXT_IRQ) this.change(-1, 0);
-      this.#enter(before);
+      this.#enter(before, flags);
     }
   }
 
-  #enter(context: number): void {
-    this.#context = context;
+  #enter(context: number, flags: number): void {
+    this.follow(context, flags);
     this.#engine.exports.task_context(context);
   }
 
@@ -112,9 +116,10 @@ export class Interrupts {
     for (const observer of this.#observers) observer.changed();
   }
 
-  /// The same: the context of the task that runs is this one by now, in the engine too.
-  follow(context: number): void {
+  /// The same: the context of the task that runs, in the engine too by now, and the flags of all that are under way.
+  follow(context: number, flags: number): void {
     this.#context = context;
+    this.#contextFlags = flags;
   }
 
   woken(task: Task): void {

@@ -194,6 +194,24 @@ describe('latency tracers', () => {
     expect(codeOf(() => a.wake())).toBe('ESRCH');
   });
 
+  test('contexts on top of one another: Z, z, H, h, s', async () => {
+    const { tracer, f } = await start();
+    const latency = tracer.startLatency('preemptoff');
+    tracer.withoutPreemption(() => {
+      tracer.interrupt('softirq', () => {
+        f.handler();
+        tracer.interrupt('irq', () => {
+          f.handler();
+          tracer.interrupt('nmi', () => f.handler());
+        });
+        tracer.interrupt('nmi', () => f.handler());
+      });
+      tracer.interrupt('irq', () => f.handler());
+    });
+    const seen = Array.from(latency.read().matchAll(/\| +(\S{5}) \|.*handler\(\)/g), ([, flags]) => flags);
+    expect(seen).toEqual(['..s1.', 'd.H1.', 'd.Z1.', '..z1.', 'd.h1.']);
+  });
+
   test('one at a time; a threshold; what has no room is counted; begun in the middle', async () => {
     const { tracer, f } = await start();
     const first = tracer.startLatency('irqsoff', { threshold: 5, events: 3 });

@@ -82,15 +82,19 @@ export class MachineTask {
     return this.#context.engine.memory.load32(this.task.address + engineLayout.TASK_CONTEXT);
   }
 
-  /// Whether a hard irq of it is under way, interrupted or not.
-  get isInIrq(): boolean {
-    let context = this.context;
+  /// Contexts of the interrupts under way, innermost first, then the one that the outermost has interrupted: CONTEXT_*.
+  contexts(): number[] {
+    const found = [this.context];
     for (let k = this.depth; k-- > 0; ) {
       if (this.#kind(k) !== layout.CALL_INTERRUPT) continue;
-      if (context === engineLayout.CONTEXT_IRQ) return true;
-      context = this.#load(layout.CPU_CALLS + k * layout.CALL_SIZE + layout.CALL_CONTEXT);
+      found.push(this.#load(layout.CPU_CALLS + k * layout.CALL_SIZE + layout.CALL_CONTEXT));
     }
-    return false;
+    return found;
+  }
+
+  /// Whether a hard irq of it is under way, interrupted or not.
+  get isInIrq(): boolean {
+    return this.depth > 0 && this.contexts().slice(0, -1).includes(engineLayout.CONTEXT_IRQ);
   }
 
   /// Bytes of the stack that were used so far, at most.

@@ -12,7 +12,7 @@ import { CpuRegs } from '../cpu-regs.ts';
 import { type Engine, EngineError } from '../engine.ts';
 import { badRange, badType, shown } from '../errors.ts';
 import type { Handlers } from '../handlers.ts';
-import { type Context, contextNumber } from '../interrupts.ts';
+import { CONTEXT_FLAGS, type Context, contextNumber } from '../interrupts.ts';
 import { checkOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
 import type { Tasks } from '../tasks.ts';
@@ -389,7 +389,11 @@ export class Machine implements Target {
     const { tasks } = this.#host;
     this.#current = this.#tasks[this.#running]!;
     tasks.follow(this.#current.task);
-    tasks.interrupts.follow(this.#current.context);
+    const contexts = this.#current.contexts();
+    tasks.interrupts.follow(
+      contexts[0]!,
+      contexts.reduce((flags, context) => flags | CONTEXT_FLAGS[context]!, 0),
+    );
     const wasInIrq = this.#isInIrq;
     this.#isInIrq = this.#tasks.some(({ isInIrq }) => isInIrq);
     tasks.interrupts.change(Number(this.#isInIrq) - Number(wasInIrq), 0);

@@ -4,10 +4,17 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CPUS } from '../../src/arch/index.ts';
 import { type LatencyName, type Machine, MachineProgram, ProgramError, Tracer } from '../../src/index.ts';
+import { randomNumbers } from '../../src/target/machine-generate.ts';
 
 const NAMES = ['work', 'handler', 'step', 'idle'];
 const [WORK, HANDLER, STEP, IDLE] = NAMES.keys() as unknown as number[];
 const SYMBOLS = NAMES.map((name, k) => ({ name, address: 0x3f0_0000_1000n + BigInt(k) * 0x100n, size: 0x80 }));
+
+/// Numbers from 0 to 1, and what they come from.
+function chance(): [random: () => number, seed: number] {
+  const seed = Number(process.env.FPROBE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  return [randomNumbers(seed), seed];
+}
 
 describe.each(Object.keys(CPUS))('%s', (arch) => {
   let tracer: Tracer;
@@ -134,10 +141,10 @@ describe.each(Object.keys(CPUS))('%s', (arch) => {
         .call(WORK)
         .interrupt(1)
         .call(HANDLER)
-        .interrupt(0)
-        .call(IDLE)
         .return()
         .interruptEnd()
+        .interrupt(0)
+        .call(IDLE)
         .return()
         .interruptEnd()
         .call(STEP)
@@ -176,6 +183,100 @@ describe.each(Object.keys(CPUS))('%s', (arch) => {
     expect(lines(false)).toEqual([' 0)               |  vfs_read() {', ' 0)   0.000 us    |  }']);
     const wrong = { ...symbols[0]!, address: 0x5000n, isInterrupt: 1 } as never;
     expect(() => tracer.machine({ arch, symbols: [wrong] })).toThrow('isInterrupt is 1');
+  });
+
+  test('a program by chance: of each call the task, the context and what is off', () => {
+    const [random, seed] = chance();
+    const pids = [101, 102, 103];
+    for (const pid of pids.slice(1)) machine.createTask({ comm: `t${pid}`, pid, cpu: 2 });
+    const latency = tracer.startLatency('preemptirqsoff');
+    for (let round = 0; round < 5; round++) {
+      const program = new MachineProgram().preemptionOff();
+      const expected: string[] = [];
+      const stacks: (number | 'call')[][] = [[], [], []]; // contexts that were interrupted
+      let task = 0;
+      let irqs = 0;
+      let preemption = 1;
+      const contexts = (): number[] => stacks[task]!.filter((entry) => entry !== 'call') as number[];
+      const flags = (open: number[]): string => {
+        const [nmi, hard, soft] = [0, 1, 2].map((context) => open.includes(context));
+        const context = nmi ? (hard ? 'Z' : 'z') : hard ? (soft ? 'H' : 'h') : soft ? 's' : '.';
+        return `${irqs > 0 || hard ? 'd' : '.'}.${context}${preemption > 0 ? preemption : '.'}.`;
+      };
+      const innermost = (): number => Math.min(3, ...contexts());
+      for (let k = 0; k < 300; k++) {
+        const stack = stacks[task]!;
+        switch (Math.floor(random() * 9)) {
+          case 0:
+          case 1:
+            if (stack.length >= 12) break;
+            program.call(STEP);
+            stack.push('call');
+            expected.push(`${pids[task]} ${flags(contexts())}`);
+            break;
+          case 2:
+            if (stack.at(-1) === 'call') {
+              program.return();
+              stack.pop();
+            }
+            break;
+          case 3: {
+            const context = Math.floor(random() * 3);
+            if (context >= innermost()) break;
+            program.interrupt(context);
+            stack.push(context);
+            break;
+          }
+          case 4:
+            if (stack.length > 0 && stack.at(-1) !== 'call') {
+              program.interruptEnd();
+              stack.pop();
+            }
+            break;
+          case 5:
+            if (contexts().length > 0) break; // interrupts do not sleep
+            task = Math.floor(random() * 3);
+            program.switchTo(task);
+            break;
+          case 6:
+            if (random() < 0.5 && irqs < 3) {
+              program.irqsOff();
+              irqs++;
+            } else if (irqs > 0) {
+              program.irqsOn();
+              irqs--;
+            }
+            break;
+          case 7:
+            if (random() < 0.5 && preemption < 4) {
+              program.preemptionOff();
+              preemption++;
+            } else if (preemption > 1) {
+              program.preemptionOn();
+              preemption--;
+            }
+            break;
+          case 8: {
+            // All of an interrupt and what it called are left at once.
+            const at = stack.findLastIndex((entry) => entry !== 'call');
+            if (at < 0 || random() < 0.7) break;
+            program.unwind(stack.length - at);
+            stack.length = at;
+          }
+        }
+      }
+      program.time(machine.time + 1000n + BigInt(round) * 1000n);
+      for (; preemption > 0; preemption--) program.preemptionOn();
+      for (; irqs > 0; irqs--) program.irqsOn();
+      machine.start(program);
+      machine.reset();
+      const entries = latency.read().matchAll(/-(\d+) +\| +(\S{5}) \|.*step\(\)/g);
+      expect(
+        Array.from(entries, ([, pid, seen]) => `${pid} ${seen}`),
+        `FPROBE_SEED=${seed}`,
+      ).toEqual(expected);
+      latency.clear();
+    }
   });
 
   test('handlers are told the task of a program', () => {
