@@ -108,7 +108,7 @@ example:
 `;
 
 async function main(): Promise<void> {
-  const { values } = parse({
+  const { values } = parse('npm start -- --help', {
     args: process.argv.slice(2),
     options: { output: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } },
   });

@@ -128,7 +128,9 @@ describe('fprobe list', () => {
     writeFileSync(truncated, Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 9, 1));
     expect(await fprobe('list')).toEqual(refusal('list: which file? see fprobe list --help'));
     expect(await fprobe('lsit')).toEqual(refusal("there is no command 'lsit', see fprobe --help"));
-    expect(await fprobe('list', '--colour', SQLITE)).toEqual(refusal("Unknown option '--colour'"));
+    expect(await fprobe('list', '--colour', SQLITE)).toEqual(
+      refusal("Unknown option '--colour', see fprobe list --help"),
+    );
     expect(await fprobe('list', 'a.wasm', 'b.wasm')).toEqual(refusal('list: one file at a time, there is also b.wasm'));
     expect(await fprobe('list', join(folder, 'none.wasm'))).toEqual(
       refusal(`cannot read ${join(folder, 'none.wasm')}: no such file or directory`),

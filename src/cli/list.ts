@@ -60,7 +60,7 @@ interface Listing {
 }
 
 export function list(args: string[]): number {
-  const { values, positionals } = parse({
+  const { values, positionals } = parse('fprobe list --help', {
     args,
     allowPositionals: true,
     options: {

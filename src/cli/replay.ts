@@ -25,7 +25,7 @@ examples:
 const TRACERS = ['function_graph', 'function', 'profile'];
 
 export async function replay(args: string[]): Promise<number> {
-  const { values, positionals } = parse({
+  const { values, positionals } = parse('fprobe replay --help', {
     args,
     allowPositionals: true,
     options: {

@@ -47,7 +47,7 @@ const OPTIONS = {
 
 export async function trace(args: string[]): Promise<number> {
   const [own, command] = splitCommand(args, OPTIONS);
-  const { values } = parse({
+  const { values } = parse('fprobe trace --help', {
     args: own.map((arg) => (arg === '--verify' ? `--verify=${DEFAULT_VERIFY_RATE}` : arg)),
     options: OPTIONS,
   });

@@ -10,13 +10,13 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/// `parseArgs` of Node, its errors in the form of ours.
-export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+/// `parseArgs` of Node, its errors in the form of ours; `help` is what tells more.
+export function parse<T extends ParseArgsConfig>(help: string, config: T): ReturnType<typeof parseArgs<T>> {
   try {
     return parseArgs(config);
   } catch (error) {
     const [message] = (error as Error).message.split(/\.?\n|\. /);
-    throw new UsageError(message);
+    throw new UsageError(`${message}, see ${help}`);
   }
 }
 

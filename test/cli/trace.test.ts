@@ -283,11 +283,11 @@ describe('mistakes', () => {
 
   test.each<[string[], string]>([
     [[], 'trace: which command? see fprobe trace --help'],
-    [['--colour', 'node'], "Unknown option '--colour'"],
+    [['--colour', 'node'], "Unknown option '--colour', see fprobe trace --help"],
     [['-p', 'graph', 'node'], 'trace: -p graph: expected function_graph, function, profile'],
     [['-C', 'tsc', 'node'], 'trace: -C tsc: expected mono, counter'],
     [['-b', '0', 'node'], 'trace: -b 0: expected a whole number from 1 to 262144'],
-    [['--max-graph-depth', '-1', 'node'], 'Option'],
+    [['--max-graph-depth', '-1', 'node'], "Option '--max-graph-depth"],
     [['--max-graph-depth=-1', 'node'], 'trace: --max-graph-depth -1: expected a whole number from 0 to 2147483647'],
     [['--verify=often', 'node'], 'trace: --verify often: expected a whole number from 1 to 2147483647'],
     [['-p', 'profile', '-g', 'f', 'node'], 'trace: --graph is for -p function_graph and function, this is profile'],
