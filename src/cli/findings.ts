@@ -31,7 +31,8 @@ export function findings(
 ): Findings {
   const messages = [...problems];
   const loaded = recordings.flatMap(({ modules }) => modules);
-  for (const { name, error } of loaded) if (error !== undefined) messages.push(`${name} is not traced: ${error}`);
+  for (const { name, error } of loaded)
+    if (error !== undefined) messages.push(`${name || 'a module without a name'} is not traced: ${error}`);
   for (const { comm, pid, notes } of recordings) messages.push(...notes.map((note) => `${comm}-${pid}: ${note}`));
 
   const unmatched = unmatchedGlobs(recordings, [...new Set(loaded.map(({ name }) => name))]);

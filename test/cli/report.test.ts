@@ -198,7 +198,10 @@ describe('findings', () => {
         recording(NAMES, {
           lost: 7,
           counts: { overrun: 2 } as Recording['counts'],
-          modules: [{ ...module, error: 'wasm: bad byte' }],
+          modules: [
+            { ...module, error: 'wasm: bad byte' },
+            { ...module, name: '', error: 'wasm: end of file' },
+          ],
           notes: ['the cache is not writable'],
         }),
       ],
@@ -207,6 +210,7 @@ describe('findings', () => {
     expect(messages).toEqual([
       '1-0.fprobe: unexpected end',
       'main is not traced: wasm: bad byte',
+      'a module without a name is not traced: wasm: end of file',
       'app.js-100: the cache is not writable',
       '7 events did not fit into the buffers; -b gives more room, -l asks for less',
       '2 calls were too deep to record',
