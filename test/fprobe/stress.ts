@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import * as layout from '../../assembly/layout.ts';
 import type { Fprobe, FprobeHandlers } from '../../src/index.ts';
 import { enabled, errno, type Fixture, Log, type MakeFixture, misses, tables } from './fixture.ts';
 
@@ -79,6 +80,72 @@ export function stress(target: string, make: MakeFixture): void {
   });
 
   describe(`${target}: L`, () => {
+    test('L3 all functions, and a handler whose own path is the engine', async () => {
+      const fixture = await make();
+      const { engine } = fixture.tracer;
+      let calls = 0;
+      const probe = fixture.tracer.registerFprobe({
+        filter: '*',
+        entry: () => {
+          calls++;
+          engine.sync();
+          fixture.tracer.counts();
+        },
+        exit: noop,
+      });
+      expect(probe.locations).toBe(fixture.traceable); // none of the engine's functions
+      fixture.call.trigger();
+      expect([calls, probe.nmissed, probe.recursion]).toEqual([9, 0, 0]);
+    });
+
+    test('L4 a task exits inside a probed function', async () => {
+      const fixture = await make();
+      const { tracer } = fixture;
+      const log = new Log();
+      on(fixture, 'fa', { entryDataSize: 8, entry: log.entry('P'), exit: log.exit('P') });
+      const main = tracer.currentTask;
+      const task = tracer.createTask({ name: 'short' });
+      fixture.inside = () => {
+        fixture.inside = () => {
+          main.switchTo();
+          task.exit();
+        };
+        task.run(() => fixture.call.fa(R));
+      };
+      fixture.call.fa(R);
+      expect(log.take()).toEqual(['entry P', 'entry P', 'exit P']); // the outer one's, on its own stack
+      expect(task.alive).toBe(false);
+      expect(tracer.counts()).toMatchObject({ stray: 1, unwound: 0 }); // its return, which found no frame
+      fixture.inside = noop;
+      fixture.call.fa(R);
+      expect(log.take()).toEqual(['entry P', 'exit P']);
+      expect(tracer.frames()).toEqual([]);
+    });
+
+    test('L5 a task that is made while probes are active', async () => {
+      const fixture = await make();
+      const log = new Log();
+      on(fixture, 'fa', { entryDataSize: 8, entry: log.entry('P'), exit: log.exit('P') });
+      const task = fixture.tracer.createTask({ name: 'new' });
+      expect(task.run(() => fixture.call.fa(R))).toBe(Math.trunc(R / 3));
+      expect(log.take()).toEqual(['entry P', 'exit P']);
+    });
+
+    test('L6 a task without a shadow stack runs unhooked', async () => {
+      const fixture = await make();
+      const { engine } = fixture.tracer;
+      const log = new Log();
+      const probe = on(fixture, 'fa', { exit: log.exit('P') });
+      const task = engine.task_create(layout.SHADOW_STACK_NONE);
+      expect(task).not.toBe(0);
+      const before = engine.task_switch(task);
+      expect(fixture.call.fa(R)).toBe(Math.trunc(R / 3));
+      engine.task_switch(before);
+      expect([log.take(), probe.nmissed]).toEqual([[], 0]);
+      fixture.call.fa(R);
+      expect(log.take()).toEqual(['exit P']);
+    });
+
     test('L7 the last exit probe goes while activations are under way, and another user gets the slot', async () => {
       const fixture = await make();
       const log = new Log();
