@@ -6,7 +6,8 @@ import { fgraph_restore } from './fgraph';
 import { gops_leave_task, gops_registered, gops_start } from './gops';
 import {
   ABI_CLOCK, ABI_DEAD, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_TASKS, ABI_VERSION, ABI_VERSION_VALUE, CLOCK_MONO,
-  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT, TASK_RECURSION, TASK_TOP, WORD_SIZE,
+  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT,
+  TASK_RECURSION, TASK_TOP, WORD_SIZE,
 } from './layout';
 import { recursion_current } from './recursion';
 import { region_start } from './region';

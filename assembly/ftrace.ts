@@ -12,10 +12,11 @@ import { fprobe_plain, fprobe_refused } from './fprobe/callback';
 import { fregs_set_call, fregs_set_count } from './fregs';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS_EPOCH, FPROBE_RECURSION, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB,
-  OPS_FPROBE, OPS_FUNCTION, OPS_HANDLER, OPS_KIND, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP,
-  SITE_OPS, TASK_BASE, TASK_ID, TASK_TOP,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS_EPOCH, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION,
+  OPS_HANDLER, OPS_KIND, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE, TASK_ID,
+  TASK_TOP,
 } from './layout';
+import { FPROBE_RECURSION } from './fprobe/layout';
 import { ops_address, ops_handle } from './ops';
 import { lock_fregs, lock_serial, recursion_lock, recursion_next, recursion_unlock } from './recursion';
 import { ring_function } from './ring-buffer';

@@ -8,7 +8,8 @@
 // wait on a list per size for the next request of that size; they are neither split nor joined, so what a size once
 // needed stays with it. All big requests are powers of two already: nothing is wasted on them.
 
-import { ABI_END, ABI_FREE, ABI_HEAP, PAGE_SIZE, RING_PAGE_SIZE } from './layout';
+import { ABI_END, ABI_FREE, ABI_HEAP, PAGE_SIZE } from './layout';
+import { RING_PAGE_SIZE } from './ring-layout';
 
 const REGION_MIN: u32 = 16;
 const REGION_MAX: u32 = 1 << 30;

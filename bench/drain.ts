@@ -1,7 +1,8 @@
 // How fast are records turned into events, and events into text? The buffer is one that the engine filled: a random walk
 // over 200 functions, so that depth, leaves and call times of earlier pages are as mixed as in a real program.
 
-import { CLOCK_COUNTER, GOPS_GRAPH, RING_OVERWRITE } from '../assembly/layout.ts';
+import { CLOCK_COUNTER, GOPS_GRAPH } from '../assembly/layout.ts';
+import { RING_OVERWRITE } from '../assembly/ring-layout.ts';
 import { loadEngine } from '../src/engine.ts';
 import { decodePage, pageBatch } from '../src/trace/decode.ts';
 import { TraceEvent } from '../src/trace/events.ts';

@@ -3,6 +3,7 @@
 // baseline is the same loop over two functions that do nothing.
 
 import * as layout from '../assembly/layout.ts';
+import * as ringLayout from '../assembly/ring-layout.ts';
 import { loadEngine } from '../src/engine.ts';
 import { type Case, measure, type Report, type Settings, type TableRow } from './harness.ts';
 import { assembleText, distinct } from './shapes.ts';
@@ -71,7 +72,7 @@ async function traced(name: string, shape: Shape, kinds: readonly number[], dire
   exports.task_switch(engine.createTask(1 << 16));
   engine.addSites(64);
   for (const kind of kinds) {
-    const ring = kind === layout.GOPS_GRAPH ? engine.createRing(64, layout.RING_OVERWRITE) : 0;
+    const ring = kind === layout.GOPS_GRAPH ? engine.createRing(64, ringLayout.RING_OVERWRITE) : 0;
     const user = engine.registerFgraph(kind, 0, 0, ring);
     for (let site = 0; site < 64; site++) exports.site_want(site, user, 1);
   }

@@ -3,6 +3,7 @@
 // and `leave_value` through a table in a bare loop, over sites in random order, so that what is measured is the engine and the two
 // calls into it. Beside it, in the same rounds, the two schemes that this design was made to beat (baseline/).
 
+import * as fprobeLayout from '../assembly/fprobe/layout.ts';
 import * as layout from '../assembly/layout.ts';
 import { type Engine, type FprobeRequest, loadEngine } from '../src/engine.ts';
 import { type FprobeHandlers, Tracer } from '../src/index.ts';
@@ -105,10 +106,10 @@ async function handlersFor(engine: Engine, kind: Kind): Promise<[entry: number, 
 function requestOf({ kind, entry, exit, size = 0 }: Setup, ids: readonly [number, number]): FprobeRequest {
   const shared = { flags: 0, private: 0, dataSize: size };
   if (kind === 'built-in') {
-    const source = exit ? layout.FPROBE_SOURCE_RESULT : layout.FPROBE_SOURCE_HIT;
-    return { ...shared, kind: layout.FPROBE_KIND_COUNT, entry: 0, exit: 0, source };
+    const source = exit ? fprobeLayout.FPROBE_SOURCE_RESULT : fprobeLayout.FPROBE_SOURCE_HIT;
+    return { ...shared, kind: fprobeLayout.FPROBE_KIND_COUNT, entry: 0, exit: 0, source };
   }
-  return { ...shared, kind: layout.FPROBE_KIND_WASM, entry: entry ? ids[0] : 0, exit: exit ? ids[1] : 0 };
+  return { ...shared, kind: fprobeLayout.FPROBE_KIND_WASM, entry: entry ? ids[0] : 0, exit: exit ? ids[1] : 0 };
 }
 
 async function startEngine(sites: number): Promise<Engine> {
@@ -254,7 +255,7 @@ export async function run(settings: Settings): Promise<Report> {
       `${MANY} functions, 256 fixed buckets against this table: ${(old.ns / many.ns).toFixed(1)} ×`,
       held(`attaching to ${MANY} functions`, attach, TARGETS.attach, 'ms'),
       held(`detaching from ${MANY} functions`, detach, TARGETS.attach, 'ms'),
-      `memory: ${layout.FPROBE_SIZE} bytes a probe, ${layout.NODE_SIZE} more for each of its functions, ${layout.LOCATION_SIZE} for each function that is probed and its share of the table: ${bytes.toFixed(0)} bytes a function in all`,
+      `memory: ${fprobeLayout.FPROBE_SIZE} bytes a probe, ${fprobeLayout.NODE_SIZE} more for each of its functions, ${fprobeLayout.LOCATION_SIZE} for each function that is probed and its share of the table: ${bytes.toFixed(0)} bytes a function in all`,
       `256 fixed buckets: ${FIXED_TABLE_MEMORY.location} bytes a function; rethook: ${RETHOOK_NODE_SIZE * maxactive(1, 2)} bytes a function for its pool, on two CPUs`,
     ],
   };

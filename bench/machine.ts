@@ -9,7 +9,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import binaryen from 'binaryen';
+import * as fprobeLayout from '../assembly/fprobe/layout.ts';
 import * as layout from '../assembly/layout.ts';
+import * as ringLayout from '../assembly/ring-layout.ts';
 import { CPUS } from '../src/arch/index.ts';
 import { Engine, type EngineExports } from '../src/engine.ts';
 import { Handlers } from '../src/handlers.ts';
@@ -97,7 +99,7 @@ const SETUPS: Record<string, (engine: Engine, machine: Machine) => void> = {
   untraced: () => {},
   'nop: others are traced': (engine) => engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0),
   'function tracer': (engine, machine) => {
-    const ops = engine.exports.ops_register(layout.OPS_FUNCTION, engine.createRing(16, layout.RING_OVERWRITE), 0);
+    const ops = engine.exports.ops_register(layout.OPS_FUNCTION, engine.createRing(16, ringLayout.RING_OVERWRITE), 0);
     for (const { id } of machine.sites) engine.exports.ops_want(ops, id, 1);
   },
   'entry + return, no work': (engine, machine) => users(engine, machine, layout.GOPS_FRAME, 1),
@@ -142,7 +144,7 @@ function probes(engine: Engine, machine: Machine, count: number, dataSize: numbe
     table.set(first, exports.entry);
     table.set(first + 1, exports.exit);
     handlerCalls.push(exports.calls as WebAssembly.Global<'i32'>);
-    const request = { kind: layout.FPROBE_KIND_WASM, entry: first, exit: hasExit ? first + 1 : 0 };
+    const request = { kind: fprobeLayout.FPROBE_KIND_WASM, entry: first, exit: hasExit ? first + 1 : 0 };
     engine.registerFprobe(
       { ...request, dataSize, flags: 0, private: 0 },
       machine.sites.map(({ id }) => id),
@@ -155,7 +157,7 @@ function users(engine: Engine, machine: Machine, kind: number, count: number): v
     const handler = kind === layout.GOPS_HOST ? 1 : 0;
     const index = engine.registerFgraph(kind, handler, handler, 0);
     if (kind === layout.GOPS_GRAPH) {
-      engine.exports.graph_set_ring(index, machine.task.task.address, engine.createRing(16, layout.RING_OVERWRITE));
+      engine.exports.graph_set_ring(index, machine.task.task.address, engine.createRing(16, ringLayout.RING_OVERWRITE));
     }
     for (const { id } of machine.sites) engine.exports.site_want(id, index, 1);
   }

@@ -3,6 +3,7 @@
 // and without a word of data that goes from entry to exit.
 
 import * as layout from '../assembly/layout.ts';
+import * as ringLayout from '../assembly/ring-layout.ts';
 import { type EngineExports, loadEngine } from '../src/engine.ts';
 import { CALLS, caller, NOTHING } from './engine-pair.ts';
 import { type Case, measure, type Report, type Row, type Settings, type TableRow } from './harness.ts';
@@ -60,7 +61,7 @@ async function users(kind: Kind, count: number, elsewhere = false): Promise<Case
     const first = kind.endsWith('data') ? 3 : 1;
     const user =
       kind === 'graph'
-        ? engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, engine.createRing(PAGES, layout.RING_OVERWRITE))
+        ? engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, engine.createRing(PAGES, ringLayout.RING_OVERWRITE))
         : kind.startsWith('WASM')
           ? engine.registerFgraph(layout.GOPS_WASM, indices[0], indices[1], 0)
           : engine.registerFgraph(layout.GOPS_HOST, first, first + 1, 0);

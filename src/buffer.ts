@@ -1,7 +1,7 @@
 // A ring buffer as a recorder's host side sees it: how it is asked for, read, switched and given back. The engine writes it,
 // whoever it belongs to.
 
-import * as layout from '../assembly/layout.ts';
+import * as ringLayout from '../assembly/ring-layout.ts';
 import type { Engine } from './engine.ts';
 import { badRange, shown } from './errors.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
@@ -30,15 +30,17 @@ export class Buffer {
   /// Throws RangeError for options out of their range, ENOMEM.
   constructor(engine: Engine, users: Users, { bufferPages = DEFAULT_PAGES, mode = 'overwrite' }: BufferOptions) {
     const isPower = Number.isInteger(bufferPages) && bufferPages > 0 && Number.isInteger(Math.log2(bufferPages));
-    if (!isPower || bufferPages > layout.RING_PAGES_MAX) {
-      throw badRange(`bufferPages is ${shown(bufferPages)}, expected a power of two up to ${layout.RING_PAGES_MAX}`);
+    if (!isPower || bufferPages > ringLayout.RING_PAGES_MAX) {
+      throw badRange(
+        `bufferPages is ${shown(bufferPages)}, expected a power of two up to ${ringLayout.RING_PAGES_MAX}`,
+      );
     }
     if (mode !== 'overwrite' && mode !== 'stop') {
       throw badRange(`mode is ${shown(mode)}, expected 'overwrite' or 'stop'`);
     }
     this.#engine = engine;
     this.#users = users;
-    this.ring = engine.createRing(bufferPages, mode === 'stop' ? layout.RING_STOP : layout.RING_OVERWRITE);
+    this.ring = engine.createRing(bufferPages, mode === 'stop' ? ringLayout.RING_STOP : ringLayout.RING_OVERWRITE);
   }
 
   /// Events that were dropped or overwritten before anybody read them.
@@ -74,7 +76,7 @@ export class Buffer {
   rawPages(): Uint8Array[] {
     const pages: Uint8Array[] = [];
     for (const [page] of this.#each()) {
-      pages.push(new Uint8Array(this.#engine.memory.u32.buffer, page, layout.RING_PAGE_SIZE).slice());
+      pages.push(new Uint8Array(this.#engine.memory.u32.buffer, page, ringLayout.RING_PAGE_SIZE).slice());
     }
     return pages;
   }

@@ -1,7 +1,9 @@
 // The engine as the host sees it: bytes → instance, and one interface that names every export. The contracts of the exports
 // are in assembly/README.md and above each function in assembly/.
 
+import * as fprobeLayout from '../assembly/fprobe/layout.ts';
 import * as layout from '../assembly/layout.ts';
+import * as ringLayout from '../assembly/ring-layout.ts';
 import { badRange, shown } from './errors.ts';
 import { Memory } from './memory.ts';
 import { native } from './native.ts';
@@ -113,7 +115,7 @@ export interface EngineImports {
   wait?(ring: number): number;
 }
 
-/// What the engine is asked for when a probe is registered: the REQUEST_* of layout.ts.
+/// What the engine is asked for when a probe is registered: the REQUEST_* of assembly/fprobe/layout.ts.
 export interface FprobeRequest {
   readonly kind: number;
   readonly entry: number;
@@ -196,8 +198,10 @@ export class Engine {
 
   /// A ring buffer of `pages` pages. Returns its address.
   createRing(pages: number, mode: number): number {
-    if (!Number.isInteger(pages) || pages < 1 || pages > layout.RING_PAGES_MAX || (pages & (pages - 1)) !== 0) {
-      throw badRange(`a ring buffer has a power of two of pages up to ${layout.RING_PAGES_MAX}, not ${shown(pages)}`);
+    if (!Number.isInteger(pages) || pages < 1 || pages > ringLayout.RING_PAGES_MAX || (pages & (pages - 1)) !== 0) {
+      throw badRange(
+        `a ring buffer has a power of two of pages up to ${ringLayout.RING_PAGES_MAX}, not ${shown(pages)}`,
+      );
     }
     const ring = this.exports.ring_create(pages, mode);
     if (ring === 0) throw new EngineError('ENOMEM', `no memory for a ring buffer of ${pages} pages`);
@@ -209,18 +213,18 @@ export class Engine {
     const { memory, exports } = this;
     const at = exports.fprobe_request(sites.length);
     if (at === 0) throw new EngineError('ENOMEM', `no memory to register a probe on ${sites.length} functions`);
-    memory.store32(at + layout.REQUEST_KIND, request.kind);
-    memory.store32(at + layout.REQUEST_ENTRY, request.entry);
-    memory.store32(at + layout.REQUEST_EXIT, request.exit);
-    memory.store32(at + layout.REQUEST_DATA_SIZE, request.dataSize);
-    memory.store32(at + layout.REQUEST_FLAGS, request.flags);
-    memory.store32(at + layout.REQUEST_PRIVATE, request.private);
-    memory.store32(at + layout.REQUEST_SOURCE, request.source ?? 0);
-    memory.store32(at + layout.REQUEST_INDEX, request.index ?? 0);
-    memory.store32(at + layout.REQUEST_CELLS, request.cells ?? 0);
-    memory.u64[(at + layout.REQUEST_MIN) >>> layout.WORD_SHIFT] = BigInt(request.min ?? 0);
-    memory.u64[(at + layout.REQUEST_STEP) >>> layout.WORD_SHIFT] = BigInt(request.step ?? 0);
-    memory.u32.set(sites, (at + layout.REQUEST_SITES) >>> 2);
+    memory.store32(at + fprobeLayout.REQUEST_KIND, request.kind);
+    memory.store32(at + fprobeLayout.REQUEST_ENTRY, request.entry);
+    memory.store32(at + fprobeLayout.REQUEST_EXIT, request.exit);
+    memory.store32(at + fprobeLayout.REQUEST_DATA_SIZE, request.dataSize);
+    memory.store32(at + fprobeLayout.REQUEST_FLAGS, request.flags);
+    memory.store32(at + fprobeLayout.REQUEST_PRIVATE, request.private);
+    memory.store32(at + fprobeLayout.REQUEST_SOURCE, request.source ?? 0);
+    memory.store32(at + fprobeLayout.REQUEST_INDEX, request.index ?? 0);
+    memory.store32(at + fprobeLayout.REQUEST_CELLS, request.cells ?? 0);
+    memory.u64[(at + fprobeLayout.REQUEST_MIN) >>> layout.WORD_SHIFT] = BigInt(request.min ?? 0);
+    memory.u64[(at + fprobeLayout.REQUEST_STEP) >>> layout.WORD_SHIFT] = BigInt(request.step ?? 0);
+    memory.u32.set(sites, (at + fprobeLayout.REQUEST_SITES) >>> 2);
     const handle = exports.fprobe_register(sites.length);
     if (handle < 0n) check(Number(handle), `cannot register a probe on ${sites.length} functions`);
     return handle;

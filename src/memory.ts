@@ -5,6 +5,7 @@
 // What stands still in direct mode (assembly/direct.ts) is brought up to date before it is read here.
 
 import * as layout from '../assembly/layout.ts';
+import * as ringLayout from '../assembly/ring-layout.ts';
 
 const HIGH = 2 ** 32;
 
@@ -174,17 +175,17 @@ export class Memory {
 
   /// Sequence numbers of the oldest and the newest page. `head + 1 === tail` (mod 2^32): nothing to read.
   ringRange(ring: number): [tail: number, head: number] {
-    return [this.load32(ring + layout.RING_TAIL), this.load32(ring + layout.RING_HEAD)];
+    return [this.load32(ring + ringLayout.RING_TAIL), this.load32(ring + ringLayout.RING_HEAD)];
   }
 
   /// `tracing_on` of a ring buffer.
   ringOn(ring: number): boolean {
-    return this.load32(ring + layout.RING_ON) !== 0;
+    return this.load32(ring + ringLayout.RING_ON) !== 0;
   }
 
   /// Events that were dropped, or overwritten before they were read.
   ringLost(ring: number): number {
-    return this.load32(ring + layout.RING_LOST);
+    return this.load32(ring + ringLayout.RING_LOST);
   }
 
   // ---- statistics
@@ -193,12 +194,12 @@ export class Memory {
   statistics(index: number, site: number): Statistics {
     const gops = layout.ABI_GOPS + index * layout.GOPS_SIZE;
     if (site >= this.load32(gops + layout.GOPS_STATS_ROWS)) return { count: 0, total: 0, self: 0, max: 0 };
-    const row = this.load32(gops + layout.GOPS_STATS) + site * layout.STAT_SIZE;
+    const row = this.load32(gops + layout.GOPS_STATS) + site * ringLayout.STAT_SIZE;
     return {
-      count: this.load64(row + layout.STAT_COUNT),
-      total: this.load64(row + layout.STAT_TOTAL),
-      self: this.load64(row + layout.STAT_SELF),
-      max: this.load64(row + layout.STAT_MAX),
+      count: this.load64(row + ringLayout.STAT_COUNT),
+      total: this.load64(row + ringLayout.STAT_TOTAL),
+      self: this.load64(row + ringLayout.STAT_SELF),
+      max: this.load64(row + ringLayout.STAT_MAX),
     };
   }
 }

@@ -7,7 +7,7 @@
 //   16  u32 P: bytes of the payload
 //   20  u32 CRC-32 of header and payload
 //   24  header: JSON, UTF-8, filled up with blanks to a multiple of 8
-//   24 + H  payload: ring pages of 4096 bytes, oldest first (assembly/layout.ts), or profile rows of five f64:
+//   24 + H  payload: ring pages of 4096 bytes, oldest first (assembly/ring-layout.ts), or profile rows of five f64:
 //           site, count, total, self, max
 //
 // All numbers are little-endian. A recording is written beside its name and renamed: what is there is whole, or was damaged later,
@@ -16,7 +16,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { RING_PAGE_SIZE } from '../assembly/layout.ts';
+import { RING_PAGE_SIZE } from '../assembly/ring-layout.ts';
 import type { TaskCounts } from './memory.ts';
 import type { TracerName } from './session.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';

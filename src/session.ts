@@ -10,7 +10,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RING_PAGES_MAX, SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN } from '../assembly/layout.ts';
+import { SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN } from '../assembly/layout.ts';
+import { RING_PAGES_MAX } from '../assembly/ring-layout.ts';
 import type { ClockName } from './tracer.ts';
 
 /// Name of the environment variable that holds the path of the request.

@@ -10,10 +10,11 @@
 // A location lives from its first node to its last. NEXT and LINK make removing independent of how long a chain is: a
 // client who never gave his sites addresses has all of them in one bucket.
 
+import { SITE_IP, SITE_LOCATION } from '../layout';
 import {
   ABI_LOCATIONS, ABI_LOCATION_BITS, ABI_LOCATION_COUNT, LOCATION_BITS_MIN, LOCATION_EXITS, LOCATION_IP, LOCATION_LINK,
-  LOCATION_NEXT, LOCATION_PLAINS, LOCATION_SITE, LOCATION_SIZE, SITE_IP, SITE_LOCATION,
-} from '../layout';
+  LOCATION_NEXT, LOCATION_PLAINS, LOCATION_SITE, LOCATION_SIZE,
+} from './layout';
 import { region_alloc, region_free } from '../region';
 import { site_address } from '../site';
 

@@ -9,11 +9,12 @@
 // node loses its owner and keeps its NODE_NEXT: a walker who stands on it finds his way on, over others that were
 // removed before to some that were not, or to the end. Its memory stays until no callback runs.
 
+import { ABI_TASKS, SITE_PROBE, TASK_NEXT, TASK_RECURSION } from '../layout';
 import {
-  ABI_FPROBE_EXITS, ABI_FPROBE_PLAINS, ABI_FPROBE_RETIRED, ABI_TASKS, FPROBE_HEADER_WORDS, LOCATION_EXITS,
-  LOCATION_PLAINS, LOCATION_SITE, LOCATION_WORDS, NODES_BYTES, NODES_HEADER_SIZE, NODES_NEXT, NODE_LINK, NODE_NEXT,
-  NODE_OWNER, NODE_SHIFT, NODE_SITE, SITE_PROBE, TASK_NEXT, TASK_RECURSION,
-} from '../layout';
+  ABI_FPROBE_EXITS, ABI_FPROBE_PLAINS, ABI_FPROBE_RETIRED, FPROBE_HEADER_WORDS, LOCATION_EXITS, LOCATION_PLAINS,
+  LOCATION_SITE, LOCATION_WORDS, NODES_BYTES, NODES_HEADER_SIZE, NODES_NEXT, NODE_LINK, NODE_NEXT, NODE_OWNER,
+  NODE_SHIFT, NODE_SITE,
+} from './layout';
 import { region_alloc, region_free } from '../region';
 import { site_address } from '../site';
 

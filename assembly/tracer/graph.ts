@@ -5,8 +5,9 @@
 
 import { gops_address, graph_ring } from '../gops';
 import {
-  GOPS_OPTIONS, GOPS_THRESHOLD, GRAPH_SKIP_SLEEP, GRAPH_UNTRACED, RING_TIME, TASK_SLEEP, TASK_TOP, WORD_SIZE,
+  GOPS_OPTIONS, GOPS_THRESHOLD, GRAPH_SKIP_SLEEP, GRAPH_UNTRACED, TASK_SLEEP, TASK_TOP, WORD_SIZE,
 } from '../layout';
+import { RING_TIME } from '../ring-layout';
 import { ring_entry, ring_return, ring_return_alone, ring_unwound } from '../ring-buffer';
 import { data_find, data_reserve, data_size } from '../shadow-stack';
 import { GRAPH_REFUSED, graph_admit, graph_dismiss, graph_plain, graph_set_state, graph_state } from './graph-rules';

@@ -13,9 +13,8 @@
 // functions.
 
 import { gops_address } from '../gops';
-import {
-  GOPS_OPTIONS, GOPS_STATS, STAT_COUNT, STAT_MAX, STAT_SELF, STAT_SHIFT, STAT_TOTAL, TASK_SLEEP, WORD_SIZE,
-} from '../layout';
+import { GOPS_OPTIONS, GOPS_STATS, TASK_SLEEP, WORD_SIZE } from '../layout';
+import { STAT_COUNT, STAT_MAX, STAT_SELF, STAT_SHIFT, STAT_TOTAL } from '../ring-layout';
 import { data_newest, data_reserve, task_variable_address } from '../shadow-stack';
 
 const DATA_CALL = 0;

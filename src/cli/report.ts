@@ -7,7 +7,7 @@
 //   worker.js    123-1.fprobe ─ CPU 1 ─┼─ by time ─► function_graph, function
 //   child.js     140-0.fprobe ─ CPU 2 ─┘
 
-import { RING_PAGE_SIZE } from '../../assembly/layout.ts';
+import { RING_PAGE_SIZE } from '../../assembly/ring-layout.ts';
 import { type Recording, recordingSource } from '../recording.ts';
 import { Calls, UNKNOWN } from '../trace/calls.ts';
 import { decodePage, pageBatch } from '../trace/decode.ts';

@@ -3,7 +3,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/layout.ts';
+import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/ring-layout.ts';
 import { listRecordings, type Recording, RecordingError, readRecording } from '../recording.ts';
 import { sessionEnvironment, type TraceRequest, type TracerName, writeRequest } from '../session.ts';
 import { SORT_KEYS } from '../trace/profile-table.ts';

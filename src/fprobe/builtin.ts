@@ -1,6 +1,7 @@
 // Handlers that are built into the engine (assembly/fprobe/builtin.ts): what they are asked for, and what they kept, read from
 // the engine's memory.
 
+import * as fprobeLayout from '../../assembly/fprobe/layout.ts';
 import * as layout from '../../assembly/layout.ts';
 import { badRange, badType, shown } from '../errors.ts';
 import type { Memory } from '../memory.ts';
@@ -50,17 +51,17 @@ export interface FprobeRow {
 const KNOWN = ['keep', 'of', 'signed', 'min', 'step', 'buckets', 'values'];
 
 const KINDS: Readonly<Record<string, number>> = {
-  count: layout.FPROBE_KIND_COUNT,
-  log2: layout.FPROBE_KIND_LOG2,
-  linear: layout.FPROBE_KIND_LINEAR,
-  first: layout.FPROBE_KIND_FIRST,
-  last: layout.FPROBE_KIND_LAST,
+  count: fprobeLayout.FPROBE_KIND_COUNT,
+  log2: fprobeLayout.FPROBE_KIND_LOG2,
+  linear: fprobeLayout.FPROBE_KIND_LINEAR,
+  first: fprobeLayout.FPROBE_KIND_FIRST,
+  last: fprobeLayout.FPROBE_KIND_LAST,
 };
 
 const SOURCES: Readonly<Record<string, number>> = {
-  hits: layout.FPROBE_SOURCE_HIT,
-  result: layout.FPROBE_SOURCE_RESULT,
-  latency: layout.FPROBE_SOURCE_LATENCY,
+  hits: fprobeLayout.FPROBE_SOURCE_HIT,
+  result: fprobeLayout.FPROBE_SOURCE_RESULT,
+  latency: fprobeLayout.FPROBE_SOURCE_LATENCY,
 };
 
 /// What the request of a registration says of a built-in handler.
@@ -89,7 +90,7 @@ export function builtinRequest(builtin: Builtin): BuiltinRequest {
   if (kind === undefined) throw badRange(`builtin.keep is ${shown(keep)}, expected ${Object.keys(KINDS).join(', ')}`);
   const isArgument = isInteger(of, 0, layout.FREGS_MAX - 1);
   const source = isArgument
-    ? layout.FPROBE_SOURCE_ARGUMENT
+    ? fprobeLayout.FPROBE_SOURCE_ARGUMENT
     : typeof of === 'string' && Object.hasOwn(SOURCES, of)
       ? SOURCES[of]
       : undefined;
@@ -97,7 +98,7 @@ export function builtinRequest(builtin: Builtin): BuiltinRequest {
     const names = Object.keys(SOURCES).join(', ');
     throw badRange(`builtin.of is ${shown(of)}, expected ${names}, or an argument from 0 to ${layout.FREGS_MAX - 1}`);
   }
-  if (source === layout.FPROBE_SOURCE_HIT && keep !== 'count') {
+  if (source === fprobeLayout.FPROBE_SOURCE_HIT && keep !== 'count') {
     throw badRange(
       `builtin.of is 'hits', which has no value to keep ${keep} of; expected latency, result or an argument`,
     );
@@ -106,14 +107,14 @@ export function builtinRequest(builtin: Builtin): BuiltinRequest {
   const safe = Number.MAX_SAFE_INTEGER;
   return {
     kind,
-    source: source | (signed ? layout.FPROBE_SOURCE_SIGNED32 : 0),
+    source: source | (signed ? fprobeLayout.FPROBE_SOURCE_SIGNED32 : 0),
     index: isArgument ? of : 0,
     min: option('min', min, -safe, safe),
     step: option('step', step, 1, safe),
     cells:
       keep === 'linear'
-        ? option('buckets', buckets, 1, layout.FPROBE_CELLS_MAX)
-        : option('values', values, 1, layout.FPROBE_CELLS_MAX),
+        ? option('buckets', buckets, 1, fprobeLayout.FPROBE_CELLS_MAX)
+        : option('values', values, 1, fprobeLayout.FPROBE_CELLS_MAX),
   };
 }
 
@@ -126,7 +127,7 @@ function value(word: bigint): Value {
 /// Lower end of bucket `k`.
 function lowerEnd({ kind, min, step }: BuiltinRequest, k: number): number {
   if (k === 0) return Number.NEGATIVE_INFINITY;
-  if (kind === layout.FPROBE_KIND_LINEAR) return min + (k - 1) * step;
+  if (kind === fprobeLayout.FPROBE_KIND_LINEAR) return min + (k - 1) * step;
   return k === 1 ? 0 : 2 ** (k - 2);
 }
 
@@ -148,19 +149,20 @@ export function readRows(
   request: BuiltinRequest,
   site: (id: number) => TargetSite,
 ): FprobeRow[] {
-  const nodes = memory.load32(probe + layout.FPROBE_NODES);
-  const rows = memory.load32(probe + layout.FPROBE_ROWS);
-  const size = memory.load32(probe + layout.FPROBE_ROW_SIZE);
+  const nodes = memory.load32(probe + fprobeLayout.FPROBE_NODES);
+  const rows = memory.load32(probe + fprobeLayout.FPROBE_ROWS);
+  const size = memory.load32(probe + fprobeLayout.FPROBE_ROW_SIZE);
   const found: FprobeRow[] = [];
-  for (let k = 0; k < memory.load32(probe + layout.FPROBE_NODE_COUNT); k++) {
+  for (let k = 0; k < memory.load32(probe + fprobeLayout.FPROBE_NODE_COUNT); k++) {
     const words = memory.u64.subarray((rows + k * size) >>> 3, (rows + (k + 1) * size) >>> 3);
-    const count = Number(words[layout.ROW_COUNT >>> 3]);
+    const count = Number(words[fprobeLayout.ROW_COUNT >>> 3]);
     if (count === 0) continue;
-    const { id, ip, name } = site(memory.load32(nodes + k * layout.NODE_SIZE + layout.NODE_SITE));
-    const row = { site: id, ip, name, count, sum: value(words[layout.ROW_SUM >>> 3]) };
-    const cells = words.subarray(layout.ROW_CELLS >>> 3);
-    if (request.kind === layout.FPROBE_KIND_COUNT) found.push(row);
-    else if (request.kind <= layout.FPROBE_KIND_LINEAR) found.push({ ...row, buckets: bucketsOf(request, cells) });
+    const { id, ip, name } = site(memory.load32(nodes + k * fprobeLayout.NODE_SIZE + fprobeLayout.NODE_SITE));
+    const row = { site: id, ip, name, count, sum: value(words[fprobeLayout.ROW_SUM >>> 3]) };
+    const cells = words.subarray(fprobeLayout.ROW_CELLS >>> 3);
+    if (request.kind === fprobeLayout.FPROBE_KIND_COUNT) found.push(row);
+    else if (request.kind <= fprobeLayout.FPROBE_KIND_LINEAR)
+      found.push({ ...row, buckets: bucketsOf(request, cells) });
     else found.push({ ...row, values: valuesOf(request, cells, count) });
   }
   return found;
@@ -168,7 +170,7 @@ export function readRows(
 
 function valuesOf({ kind }: BuiltinRequest, cells: BigUint64Array, count: number): Value[] {
   const values = Array.from(cells.subarray(0, Math.min(count, cells.length)), value);
-  if (kind === layout.FPROBE_KIND_FIRST || count <= cells.length) return values;
+  if (kind === fprobeLayout.FPROBE_KIND_FIRST || count <= cells.length) return values;
   const oldest = count % cells.length;
   return [...values.slice(oldest), ...values.slice(0, oldest)];
 }

@@ -2,6 +2,7 @@
 // activation in between. The engine decides who is called, when, and in which order; here a probe is put on functions,
 // and its JavaScript handlers are kept from harming the program that they watch.
 
+import * as fprobeLayout from '../../assembly/fprobe/layout.ts';
 import * as layout from '../../assembly/layout.ts';
 import type { ClientHost } from '../client.ts';
 import { EngineError } from '../engine.ts';
@@ -15,11 +16,11 @@ import { type Builtin, type BuiltinRequest, builtinRequest, type FprobeRow, read
 import { byAddress, byFilter, bySymbol, checkAddresses, type FprobeWhere } from './where.ts';
 
 /// Soft-disabled: no handler runs, everything stays in place.
-export const FPROBE_FL_DISABLED = layout.FPROBE_FL_DISABLED;
+export const FPROBE_FL_DISABLED = fprobeLayout.FPROBE_FL_DISABLED;
 /// The entry handler belongs to the exclusive group: it is skipped, and a miss counted, while another of the group runs on the
 /// same task. Its exit handler is then skipped too (the kernel runs it), unless FPROBE_FL_SHARED_EXIT is set as well.
-export const FPROBE_FL_KPROBE_SHARED = layout.FPROBE_FL_KPROBE_SHARED;
-export const FPROBE_FL_SHARED_EXIT = layout.FPROBE_FL_SHARED_EXIT;
+export const FPROBE_FL_KPROBE_SHARED = fprobeLayout.FPROBE_FL_KPROBE_SHARED;
+export const FPROBE_FL_SHARED_EXIT = fprobeLayout.FPROBE_FL_SHARED_EXIT;
 
 /// `fregs` and `data` are good until the handler returns. `data` is the probe's own entry data of this activation, not zeroed,
 /// `null` without any, or without an exit handler. From an entry handler, a result other than `undefined`, `null`, `false` and 0
@@ -100,11 +101,11 @@ export class Fprobe {
     if (typeof entryDataSize !== 'number') throw badType(`entryDataSize is ${shown(entryDataSize)}, expected a number`);
     if (!Number.isInteger(entryDataSize) || entryDataSize < 0) {
       throw badRange(
-        `entryDataSize is ${entryDataSize}, expected 0 to ${layout.MAX_FPROBE_DATA_SIZE_WORD * WORD} bytes`,
+        `entryDataSize is ${entryDataSize}, expected 0 to ${fprobeLayout.MAX_FPROBE_DATA_SIZE_WORD * WORD} bytes`,
       );
     }
-    if (!Number.isInteger(flags) || (flags & ~layout.FPROBE_FL_ALL) !== 0) {
-      throw badRange(`flags is ${shown(flags)}, expected FPROBE_FL_* from 0 to ${layout.FPROBE_FL_ALL}`);
+    if (!Number.isInteger(flags) || (flags & ~fprobeLayout.FPROBE_FL_ALL) !== 0) {
+      throw badRange(`flags is ${shown(flags)}, expected FPROBE_FL_* from 0 to ${fprobeLayout.FPROBE_FL_ALL}`);
     }
     if (!Number.isInteger(private_) || private_ < 0 || private_ > U32_MAX) {
       throw badRange(`private is ${shown(private_)}, expected an integer from 0 to 2^32 - 1`);
@@ -123,7 +124,7 @@ export class Fprobe {
     this.#flags = flags;
     this.#dataSize = entryDataSize;
     const isDirect = !guarded && !areWasm.includes(false);
-    const { FPROBE_KIND_NONE, FPROBE_KIND_WASM, FPROBE_KIND_HOST } = layout;
+    const { FPROBE_KIND_NONE, FPROBE_KIND_WASM, FPROBE_KIND_HOST } = fprobeLayout;
     const none = entry === undefined && exit === undefined;
     this.#kind = this.#builtin?.kind ?? (none ? FPROBE_KIND_NONE : isDirect ? FPROBE_KIND_WASM : FPROBE_KIND_HOST);
     this.#entry = this.#callback(entry, areWasm[0], true);
@@ -157,8 +158,8 @@ export class Fprobe {
     if (this.registered) throw new EngineError('EEXIST', 'the probe is registered already, unregister it first');
     if (way === 'addresses') checkAddresses(addresses);
     const words = Math.ceil(this.#dataSize / WORD);
-    if (words > layout.MAX_FPROBE_DATA_SIZE_WORD) {
-      const most = layout.MAX_FPROBE_DATA_SIZE_WORD * WORD;
+    if (words > fprobeLayout.MAX_FPROBE_DATA_SIZE_WORD) {
+      const most = fprobeLayout.MAX_FPROBE_DATA_SIZE_WORD * WORD;
       throw new EngineError('E2BIG', `entryDataSize is ${this.#dataSize} bytes, expected ${most} at most`);
     }
     this.#dataSize = words * WORD;
@@ -226,17 +227,17 @@ export class Fprobe {
 
   /// Takes effect with the next callback on any task. Before `register` too.
   disable(): void {
-    this.#flags |= layout.FPROBE_FL_DISABLED;
+    this.#flags |= fprobeLayout.FPROBE_FL_DISABLED;
     if (this.#handle !== 0n) this.#host.engine.exports.fprobe_enable(this.#handle, 0);
   }
 
   enable(): void {
-    this.#flags &= ~layout.FPROBE_FL_DISABLED;
+    this.#flags &= ~fprobeLayout.FPROBE_FL_DISABLED;
     if (this.#handle !== 0n) this.#host.engine.exports.fprobe_enable(this.#handle, 1);
   }
 
   get disabled(): boolean {
-    return (this.#flags & layout.FPROBE_FL_DISABLED) !== 0;
+    return (this.#flags & fprobeLayout.FPROBE_FL_DISABLED) !== 0;
   }
 
   get flags(): number {
@@ -253,10 +254,10 @@ export class Fprobe {
     const record = this.registered ? this.#record : 0;
     if (record === 0) return 0;
     const { memory } = this.#host.engine;
-    const nodes = memory.load32(record + layout.FPROBE_NODES);
+    const nodes = memory.load32(record + fprobeLayout.FPROBE_NODES);
     let live = 0;
-    for (let k = 0; k < memory.load32(record + layout.FPROBE_NODE_COUNT); k++) {
-      if (memory.load32(nodes + k * layout.NODE_SIZE + layout.NODE_OWNER) !== 0) live++;
+    for (let k = 0; k < memory.load32(record + fprobeLayout.FPROBE_NODE_COUNT); k++) {
+      if (memory.load32(nodes + k * fprobeLayout.NODE_SIZE + fprobeLayout.NODE_OWNER) !== 0) live++;
     }
     return live;
   }
@@ -288,10 +289,10 @@ export class Fprobe {
     if (record === 0) return this.#last;
     const { memory } = this.#host.engine;
     return {
-      hits: memory.load64(record + layout.FPROBE_HITS),
-      nmissed: memory.load64(record + layout.FPROBE_NMISSED),
-      recursion: memory.load32(record + layout.FPROBE_RECURSION),
-      overrun: memory.load32(record + layout.FPROBE_OVERRUN),
+      hits: memory.load64(record + fprobeLayout.FPROBE_HITS),
+      nmissed: memory.load64(record + fprobeLayout.FPROBE_NMISSED),
+      recursion: memory.load32(record + fprobeLayout.FPROBE_RECURSION),
+      overrun: memory.load32(record + fprobeLayout.FPROBE_OVERRUN),
     };
   }
 
@@ -321,12 +322,12 @@ export class Fprobe {
   // ---- the handlers
 
   get #owner(): Handlers | WasmTable {
-    return this.#kind === layout.FPROBE_KIND_WASM ? this.#host.wasmTable : this.#host.handlers;
+    return this.#kind === fprobeLayout.FPROBE_KIND_WASM ? this.#host.wasmTable : this.#host.handlers;
   }
 
   #callback(handler: AnyHandlers['entry'], isWasm: boolean | undefined, isEntry: boolean): Callback | undefined {
     if (handler === undefined) return undefined;
-    if (this.#kind === layout.FPROBE_KIND_WASM) return handler as unknown as Callback;
+    if (this.#kind === fprobeLayout.FPROBE_KIND_WASM) return handler as unknown as Callback;
     if (isWasm) {
       return (about, site, _frame, fregs) => this.#guard(handler as WasmFprobeHandler, about, site, fregs);
     }
@@ -342,7 +343,7 @@ export class Fprobe {
     const size = Math.ceil(this.#dataSize / WORD) * WORD;
     const length = size >>> 2;
     // The view that handlers get is of a copy, as in frame-data.ts. A handler inside of this one gets another from there.
-    const copy = new Uint32Array(Math.min(length, (layout.MAX_FPROBE_DATA_SIZE_WORD * WORD) >>> 2));
+    const copy = new Uint32Array(Math.min(length, (fprobeLayout.MAX_FPROBE_DATA_SIZE_WORD * WORD) >>> 2));
     const view = new DataView(copy.buffer);
     let isLent = false;
     let lastSite = -1;

@@ -16,8 +16,8 @@
 // nothing, and yields calls that do not end before they begin. A page that breaks the format is given up at the first
 // such record: what came before it stays, a LOST event of unknown size stands for the rest.
 
+import { FRAME_WORDS, SHADOW_STACK_WORDS_MAX } from '../../assembly/layout.ts';
 import {
-  FRAME_WORDS,
   RECORD_DEPTH,
   RECORD_ENTRY,
   RECORD_FUNCTION,
@@ -35,8 +35,7 @@ import {
   RING_PAGE_SIZE,
   RING_PAGE_TIME,
   RING_PAGE_USED,
-  SHADOW_STACK_WORDS_MAX,
-} from '../../assembly/layout.ts';
+} from '../../assembly/ring-layout.ts';
 import { Batch, ENTRY, FUNCTION, RETURN, UNWOUND } from './events.ts';
 
 const HIGH = 2 ** 32;

@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
 import { readRing } from './records.ts';
@@ -21,7 +22,7 @@ async function subject(direct: boolean, kinds: readonly number[], strays = false
   for (let site = 0; site < SITES; site++) memory.setSiteIp(site, 1e12 + site);
   const rings: number[] = [];
   const users = kinds.map((kind, k) => {
-    if (kind === GOPS_GRAPH) rings.push(engine.createRing(8, layout.RING_OVERWRITE));
+    if (kind === GOPS_GRAPH) rings.push(engine.createRing(8, ringLayout.RING_OVERWRITE));
     const index = engine.registerFgraph(kind, 0, 0, kind === GOPS_GRAPH ? rings[rings.length - 1] : 0);
     for (let site = 0; site < SITES; site++) {
       exports.site_want(site, index, strays && k === kinds.length - 1 && site % 7 === 0 ? 0 : 1);
@@ -106,7 +107,7 @@ test.each(cases)('%s: the same calls, the same stack, records and counters', asy
   expect(wasDirect).toBeGreaterThan(OPERATIONS * (strays ? 0.3 : 0.8));
   const long = direct.rings
     .flatMap((ring) => readRing(direct.engine, ring))
-    .reduce((sum, { types }) => sum + types[layout.RECORD_RETURN_LONG], 0);
+    .reduce((sum, { types }) => sum + types[ringLayout.RECORD_RETURN_LONG], 0);
   if (direct.rings.length > 0) expect(long).toBeGreaterThan(0);
 });
 

@@ -3,6 +3,7 @@
 // the handlers saw, in which order, and what the probes counted has to be the same everywhere. FPROBE_SEED repeats a run.
 
 import { expect, test } from 'vitest';
+import * as fprobeLayout from '../../assembly/fprobe/layout.ts';
 import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
@@ -150,7 +151,7 @@ class Real implements World {
 
   counts(id: number) {
     const count = (at: number) => counter(this.#engine, this.#handles.get(id)!, at);
-    return { hits: count(layout.FPROBE_HITS), nmissed: count(layout.FPROBE_NMISSED) };
+    return { hits: count(fprobeLayout.FPROBE_HITS), nmissed: count(fprobeLayout.FPROBE_NMISSED) };
   }
 
   call(site: number, body: () => void): void {

@@ -3,7 +3,9 @@
 // of the heap belongs to exactly one region.
 
 import { expect, test } from 'vitest';
+import * as fprobeLayout from '../../assembly/fprobe/layout.ts';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
 import { checkFprobes, records, registered, request } from './fprobe.ts';
 import { blocksOf, checkAll, checkHeap, ringsOf, tasksOf } from './invariants.ts';
@@ -78,16 +80,16 @@ async function run(seed: number): Promise<void> {
   const probe = (): bigint => {
     const found = random.pick([0, ...registered(engine)]);
     if (found === 0) return BigInt(random.below(4)) << 28n;
-    return memory.u64[(found + layout.FPROBE_HEADER) >>> layout.WORD_SHIFT] & (2n ** 60n - 1n);
+    return memory.u64[(found + fprobeLayout.FPROBE_HEADER) >>> layout.WORD_SHIFT] & (2n ** 60n - 1n);
   };
 
   /// Writes a request that makes sense, or nearly so. Returns how many sites are in it.
   const ask = (): number => {
-    const kind = random.below(layout.FPROBE_KIND_LAST + 2);
-    const builtin = kind > layout.FPROBE_KIND_HOST;
+    const kind = random.below(fprobeLayout.FPROBE_KIND_LAST + 2);
+    const builtin = kind > fprobeLayout.FPROBE_KIND_HOST;
     const sites = Array.from({ length: 1 + random.below(6) }, () => random.below(random.oneIn(9) ? 400 : 8));
     const [entry, exit, size] = builtin ? [0, 0, 0] : [random.below(3), random.below(3), random.below(130)];
-    const source = random.below(5) | (random.oneIn(2) ? layout.FPROBE_SOURCE_SIGNED32 : 0);
+    const source = random.below(5) | (random.oneIn(2) ? fprobeLayout.FPROBE_SOURCE_SIGNED32 : 0);
     const shape = { index: random.below(3), cells: random.below(5), min: random.below(9), step: random.below(4) };
     return request(engine, { kind, entry, exit, size, flags: random.below(9), source, ...shape }, sites)
       ? sites.length
@@ -207,7 +209,7 @@ async function run(seed: number): Promise<void> {
       for (const key of ['unwound', 'overrun', 'stray'] as const) seen[key] += counts[key];
     }
     seen.ops += memory.load32(layout.ABI_OPS_SERIAL);
-    for (const probe of records(engine)) seen.probes += memory.load32(probe + layout.FPROBE_GENERATION);
+    for (const probe of records(engine)) seen.probes += memory.load32(probe + fprobeLayout.FPROBE_GENERATION);
     for (let i = 0; i < 16; i++)
       seen.users += memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_GENERATION);
   } catch (error) {
@@ -226,12 +228,12 @@ test('memory that runs out is a refusal, and what was there goes on working', as
   const engine = await freshEngine();
   const { exports } = engine;
   const rings: number[] = [];
-  for (let ring = exports.ring_create(layout.RING_PAGES_MAX, 0); ring !== 0; ) {
+  for (let ring = exports.ring_create(ringLayout.RING_PAGES_MAX, 0); ring !== 0; ) {
     rings.push(ring);
-    ring = exports.ring_create(layout.RING_PAGES_MAX, 0);
+    ring = exports.ring_create(ringLayout.RING_PAGES_MAX, 0);
   }
   expect(rings.length).toBeGreaterThanOrEqual(4);
-  expect(() => engine.createRing(layout.RING_PAGES_MAX, 0)).toThrow(/ENOMEM/);
+  expect(() => engine.createRing(ringLayout.RING_PAGES_MAX, 0)).toThrow(/ENOMEM/);
   expect(exports.site_add(2 ** 24)).toBe(-layout.ENOMEM);
   expect(exports.site_add(2 ** 29)).toBe(-layout.EINVAL);
   expect(exports.site_add(100)).toBe(0);

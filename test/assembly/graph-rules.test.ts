@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import { freshEngine } from './engine.ts';
 import { readRing } from './records.ts';
 
@@ -14,7 +15,7 @@ async function start() {
   const { exports, memory } = engine;
   engine.addSites(8);
   const user = () => {
-    const ring = engine.createRing(16, layout.RING_OVERWRITE);
+    const ring = engine.createRing(16, ringLayout.RING_OVERWRITE);
     const index = engine.registerFgraph(GOPS_GRAPH, 0, 0, ring);
     for (let site = 0; site < 8; site++) exports.site_want(site, index, 1);
     return { index, ring };
@@ -152,7 +153,7 @@ test('H45: tracing_thresh: returns alone, of what took at least that long', asyn
   const { exports } = engine;
   exports.clock_set(layout.CLOCK_MONO);
   engine.addSites(2);
-  const ring = engine.createRing(1, layout.RING_OVERWRITE);
+  const ring = engine.createRing(1, ringLayout.RING_OVERWRITE);
   const index = engine.registerFgraph(GOPS_GRAPH, 0, 0, ring);
   for (const site of [0, 1]) exports.site_want(site, index, 1);
   const run = (outer: number, inner: number) => {

@@ -3,6 +3,7 @@
 
 import * as layout from '../../assembly/layout.ts';
 import { BLOCK_BYTES, BLOCK_HEADER_SIZE, BLOCK_NEXT } from '../../assembly/machine-layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { regions as fprobeRegions } from './fprobe.ts';
 
@@ -22,7 +23,7 @@ function list({ memory }: Engine, head: number, next: number): number[] {
 }
 
 export const tasksOf = (engine: Engine) => list(engine, layout.ABI_TASKS, layout.TASK_NEXT);
-export const ringsOf = (engine: Engine) => list(engine, layout.ABI_RINGS, layout.RING_NEXT);
+export const ringsOf = (engine: Engine) => list(engine, layout.ABI_RINGS, ringLayout.RING_NEXT);
 
 function checkTask(engine: Engine, task: number): void {
   const { memory, exports } = engine;
@@ -146,8 +147,8 @@ export function checkHeap(engine: Engine): void {
     add(memory.load32(task + layout.TASK_STACK), memory.load32(task + layout.TASK_WORDS) * WORD, 'stack');
   }
   for (const ring of ringsOf(engine)) {
-    add(ring, layout.RING_HEADER_SIZE, 'ring');
-    add(memory.load32(ring + layout.RING_FIRST), memory.load32(ring + layout.RING_PAGES) << 12, 'pages');
+    add(ring, ringLayout.RING_HEADER_SIZE, 'ring');
+    add(memory.load32(ring + ringLayout.RING_FIRST), memory.load32(ring + ringLayout.RING_PAGES) << 12, 'pages');
   }
   const capacity = memory.load32(layout.ABI_SITE_CAPACITY);
   if (capacity > 0) add(memory.load32(layout.ABI_SITES), capacity * layout.SITE_SIZE, 'sites');
@@ -160,7 +161,7 @@ export function checkHeap(engine: Engine): void {
   for (let i = 0; i < 16; i++) {
     const gops = layout.ABI_GOPS + i * layout.GOPS_SIZE;
     const rows = memory.load32(gops + layout.GOPS_STATS_ROWS);
-    if (rows > 0) add(memory.load32(gops + layout.GOPS_STATS), rows * layout.STAT_SIZE, 'statistics');
+    if (rows > 0) add(memory.load32(gops + layout.GOPS_STATS), rows * ringLayout.STAT_SIZE, 'statistics');
   }
   for (const [from, bytes] of fprobeRegions(engine)) add(from, bytes, 'fprobes');
   for (const block of blocksOf(engine)) {

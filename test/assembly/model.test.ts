@@ -6,6 +6,7 @@
 
 import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
 import { Model } from './model.ts';
@@ -362,7 +363,7 @@ function eventsSoFar({ exports, memory }: Engine): number {
     BigInt(memory.load32(task + layout.TASK_DIRECT_TIME)) +
     (BigInt(memory.load32(task + layout.TASK_DIRECT_TIME + 4)) << 32n);
   return Number(
-    BigInt.asUintN(64, time + BigInt(memory.load32(ring + layout.RING_WRITE) >>> layout.RECORD_SHIFT) - 1n),
+    BigInt.asUintN(64, time + BigInt(memory.load32(ring + ringLayout.RING_WRITE) >>> ringLayout.RECORD_SHIFT) - 1n),
   );
 }
 
@@ -492,7 +493,7 @@ async function run(seed: number, operations: number): Promise<void> {
   engine.addSites(SITES);
   const taskWords = [512, 64, 100 + random.below(400)];
   const tasks = taskWords.map((words, k) => (k === 0 ? exports.task_current() : engine.createTask(words)));
-  const rings = [1, 2, 4, 1, 2].map((pages) => engine.createRing(pages, layout.RING_OVERWRITE));
+  const rings = [1, 2, 4, 1, 2].map((pages) => engine.createRing(pages, ringLayout.RING_OVERWRITE));
   const modelTasks = tasks.map(
     (task, k) => new ModelTask(task, memory.stackBottom(task), taskWords[k], memory.load32(task + layout.TASK_ID)),
   );
@@ -580,7 +581,7 @@ test(`${OPERATIONS} random operations: engine and model agree`, async () => {
   expect(seen.thrown).toBeGreaterThan(100);
   expect(seen.unwound).toBeGreaterThan(1000);
   expect(seen.depth).toBeGreaterThan(60);
-  const { RECORD_ENTRY, RECORD_TIME } = layout;
+  const { RECORD_ENTRY, RECORD_TIME } = ringLayout;
   for (let type = RECORD_ENTRY; type <= RECORD_TIME; type++)
     expect(seen.types[type], `type ${type}`).toBeGreaterThan(20);
 });

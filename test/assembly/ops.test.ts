@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine } from './engine.ts';
 import { readRing } from './records.ts';
@@ -137,7 +138,7 @@ test('B17: a direct call and the graph see the same function', async () => {
   const { engine, exports, ops } = await start();
   let direct = 0;
   ops(() => void direct++, [0], layout.OPS_FL_DIRECT);
-  const ring = engine.createRing(1, layout.RING_OVERWRITE);
+  const ring = engine.createRing(1, ringLayout.RING_OVERWRITE);
   exports.site_want(0, engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, ring), 1);
   for (let i = 0; i < 3; i++) exports.leave(exports.enter(0));
   expect(direct).toBe(3);
@@ -224,7 +225,7 @@ test('inside a handler of a graph user ops are called, and the other way round',
 
 test('the function tracer: site, parent and task of each entry, in order, over pages and tasks', async () => {
   const { engine, exports, memory } = await start();
-  const ring = engine.createRing(2, layout.RING_OVERWRITE);
+  const ring = engine.createRing(2, ringLayout.RING_OVERWRITE);
   const handle = engine.registerOps(layout.OPS_FUNCTION, ring);
   expect(exports.ring_free(ring)).toBe(-layout.EBUSY);
   expect(exports.ops_register(layout.OPS_FUNCTION, ring, 0)).toBe(-layout.EBUSY);
@@ -261,7 +262,7 @@ test('with the host clock: read once for all function ops, and again after a han
   const { exports } = engine;
   engine.addSites(1);
   exports.clock_set(layout.CLOCK_MONO);
-  const rings = [0, 1, 2].map(() => engine.createRing(1, layout.RING_OVERWRITE));
+  const rings = [0, 1, 2].map(() => engine.createRing(1, ringLayout.RING_OVERWRITE));
   const add = (kind: number, handler: number) => engine.wantOps(engine.registerOps(kind, handler), 0, true);
   add(layout.OPS_FUNCTION, rings[0]);
   add(layout.OPS_HOST, 1);

@@ -1,7 +1,7 @@
-// Reads a ring buffer as layout.ts describes it, word by word and without haste: the decoder that the engine's records are
+// Reads a ring buffer as ring-layout.ts describes it, word by word and without haste: the decoder that the engine's records are
 // tested with, independent of src/trace.
 
-import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 
 export interface RingEvent {
@@ -28,11 +28,12 @@ export interface Page {
 export function readRing({ exports, memory }: Engine, ring: number): Page[] {
   const pages: Page[] = [];
   const [tail, head] = memory.ringRange(ring);
-  if ((head + 1 - tail) >>> 0 > memory.load32(ring + layout.RING_PAGES)) throw new Error(`ring ${tail}..${head}`);
+  if ((head + 1 - tail) >>> 0 > memory.load32(ring + ringLayout.RING_PAGES)) throw new Error(`ring ${tail}..${head}`);
   for (let sequence = tail; sequence !== (head + 1) >>> 0; sequence = (sequence + 1) >>> 0) {
     const page = exports.ring_read(ring, sequence);
-    if (page === 0 || page % layout.RING_PAGE_SIZE !== 0) throw new Error(`page ${sequence} is at ${page}`);
-    if (memory.load32(page + layout.RING_PAGE_SEQUENCE) !== sequence) throw new Error(`page ${sequence} is not itself`);
+    if (page === 0 || page % ringLayout.RING_PAGE_SIZE !== 0) throw new Error(`page ${sequence} is at ${page}`);
+    if (memory.load32(page + ringLayout.RING_PAGE_SEQUENCE) !== sequence)
+      throw new Error(`page ${sequence} is not itself`);
     pages.push(readPage((address) => memory.load32(address), page, sequence));
   }
   return pages;
@@ -40,53 +41,59 @@ export function readRing({ exports, memory }: Engine, ring: number): Page[] {
 
 function readPage(load: (address: number) => number, page: number, sequence: number): Page {
   const load64 = (address: number) => load(address) + load(address + 4) * 2 ** 32;
-  const used = load(page + layout.RING_PAGE_USED);
+  const used = load(page + ringLayout.RING_PAGE_USED);
   const events: RingEvent[] = [];
   const types: number[] = Array(8).fill(0);
   const open: RingEvent[] = [];
-  let time = load64(page + layout.RING_PAGE_TIME);
-  let depth = load(page + layout.RING_PAGE_DEPTH);
+  let time = load64(page + ringLayout.RING_PAGE_TIME);
+  let depth = load(page + ringLayout.RING_PAGE_DEPTH);
   let pid = 0;
-  let at = page + layout.RING_PAGE_HEADER_SIZE;
+  let at = page + ringLayout.RING_PAGE_HEADER_SIZE;
   const end = at + used;
-  if (used % 8 !== 0 || end > page + layout.RING_PAGE_SIZE) throw new Error(`page ${sequence} uses ${used} bytes`);
+  if (used % 8 !== 0 || end > page + ringLayout.RING_PAGE_SIZE) throw new Error(`page ${sequence} uses ${used} bytes`);
   while (at < end) {
     const low = load(at);
-    const type = low & layout.RECORD_TYPE_MASK;
-    const payload = low >>> layout.RECORD_PAYLOAD_SHIFT;
+    const type = low & ringLayout.RECORD_TYPE_MASK;
+    const payload = low >>> ringLayout.RECORD_PAYLOAD_SHIFT;
     time += load(at + 4);
-    at += layout.RECORD_SIZE;
+    at += ringLayout.RECORD_SIZE;
     types[type]++;
-    if (type === layout.RECORD_DEPTH) depth = payload;
-    else if (type === layout.RECORD_TASK) pid = payload;
-    else if (type === layout.RECORD_FUNCTION) {
+    if (type === ringLayout.RECORD_DEPTH) depth = payload;
+    else if (type === ringLayout.RECORD_TASK) pid = payload;
+    else if (type === ringLayout.RECORD_FUNCTION) {
       events.push({ type: 'function', site: payload, time, depth, call: load64(at), pid });
-      at += layout.RECORD_SIZE;
-    } else if (type === layout.RECORD_TIME) {
+      at += ringLayout.RECORD_SIZE;
+    } else if (type === ringLayout.RECORD_TIME) {
       time = load64(at);
-      at += layout.RECORD_SIZE;
-    } else if (type === layout.RECORD_ENTRY) {
+      at += ringLayout.RECORD_SIZE;
+    } else if (type === ringLayout.RECORD_ENTRY) {
       const event: RingEvent = { type: 'entry', site: payload, time, depth, call: time };
       events.push(event);
       open[depth] = event;
       open.length = ++depth;
-    } else if (type >= layout.RECORD_RETURN && type <= layout.RECORD_UNWOUND) {
+    } else if (type >= ringLayout.RECORD_RETURN && type <= ringLayout.RECORD_UNWOUND) {
       depth--;
       let call: number;
-      if (type === layout.RECORD_RETURN) {
+      if (type === ringLayout.RECORD_RETURN) {
         if (open[depth]?.site !== payload) throw new Error(`return of ${payload} at depth ${depth} has no entry`);
         call = open[depth].time;
       } else {
         call = load64(at);
-        at += layout.RECORD_SIZE;
+        at += ringLayout.RECORD_SIZE;
       }
       if (call > time || depth < 0) throw new Error(`called at ${call}, ended at ${time}, depth ${depth}`);
-      events.push({ type: type === layout.RECORD_UNWOUND ? 'unwound' : 'return', site: payload, time, depth, call });
+      events.push({
+        type: type === ringLayout.RECORD_UNWOUND ? 'unwound' : 'return',
+        site: payload,
+        time,
+        depth,
+        call,
+      });
       if (open.length > depth) open.length = depth;
     } else throw new Error(`record type ${type} at ${at - page}`);
   }
   if (at !== end) throw new Error(`page ${sequence} ends inside a record`);
-  const count = load(page + layout.RING_PAGE_EVENTS);
+  const count = load(page + ringLayout.RING_PAGE_EVENTS);
   if (events.length !== count) throw new Error(`page ${sequence} has ${events.length} events and says ${count}`);
-  return { sequence, lost: load(page + layout.RING_PAGE_LOST), events, types };
+  return { sequence, lost: load(page + ringLayout.RING_PAGE_LOST), events, types };
 }

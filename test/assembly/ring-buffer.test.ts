@@ -2,13 +2,14 @@
 
 import { describe, expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
 import { readRing } from './records.ts';
 
-const { RING_OVERWRITE, RING_STOP } = layout;
+const { RING_OVERWRITE, RING_STOP } = ringLayout;
 /// Records of eight bytes that fit on one page.
-const PER_PAGE = (layout.RING_PAGE_SIZE - layout.RING_PAGE_HEADER_SIZE) / layout.RECORD_SIZE;
+const PER_PAGE = (ringLayout.RING_PAGE_SIZE - ringLayout.RING_PAGE_HEADER_SIZE) / ringLayout.RECORD_SIZE;
 
 /// An engine whose graph user records sites 0 to 9 into a ring.
 async function withRing(pages: number, mode: number, words = 4096) {
@@ -29,7 +30,7 @@ const sites = (engine: Engine, ring: number) =>
 describe('pages', () => {
   test('a number of pages that is no power of two, or a bad mode, is refused', async () => {
     const { exports } = await freshEngine();
-    for (const pages of [0, 3, 6, -1, 2 * layout.RING_PAGES_MAX]) expect(exports.ring_create(pages, 0)).toBe(0);
+    for (const pages of [0, 3, 6, -1, 2 * ringLayout.RING_PAGES_MAX]) expect(exports.ring_create(pages, 0)).toBe(0);
     expect(exports.ring_create(1, 2)).toBe(0);
     expect(exports.ring_create(2, RING_STOP)).not.toBe(0);
   });
@@ -40,7 +41,7 @@ describe('pages', () => {
     for (let i = 0; i < PER_PAGE / 2; i++) call(i % 10);
     expect(memory.ringRange(ring)).toEqual([1, 1]);
     const page = exports.ring_read(ring, 1);
-    expect(memory.load32(page + layout.RING_PAGE_USED)).toBe(PER_PAGE * layout.RECORD_SIZE);
+    expect(memory.load32(page + ringLayout.RING_PAGE_USED)).toBe(PER_PAGE * ringLayout.RECORD_SIZE);
     expect(readRing(engine, ring)[0].events.length).toBe(PER_PAGE);
     call(0);
     expect(memory.ringRange(ring)).toEqual([1, 2]);
@@ -100,8 +101,8 @@ describe('records', () => {
     exports.leave(exports.enter(9)); // where the frame of 8 was, but entered on this page
     exports.leave(cookies[0]);
     const [first, second] = readRing(engine, ring);
-    expect(first.types[layout.RECORD_RETURN_LONG]).toBe(0);
-    expect(second.types[layout.RECORD_RETURN_LONG]).toBe(2);
+    expect(first.types[ringLayout.RECORD_RETURN_LONG]).toBe(0);
+    expect(second.types[ringLayout.RECORD_RETURN_LONG]).toBe(2);
     const returns = second.events.filter(({ type }) => type === 'return');
     expect(returns.map(({ site, depth, call }) => [site, depth, call]).slice(-4)).toEqual([
       [9, 2, PER_PAGE + 3],
@@ -148,7 +149,7 @@ describe('records', () => {
     const [{ events, types }] = readRing(engine, ring);
     const times = [5, 5, 5 + 2 ** 32, 4 + 2 ** 33, 4 + 2 ** 33, 4 + 2 ** 33, 4 + 2 ** 33, 2 ** 52];
     expect(events.map(({ time }) => time)).toEqual(times.flatMap((time) => [time, time]));
-    expect(types[layout.RECORD_TIME]).toBe(2); // 2^33 − 1 after 2^32 + 5 still fits into 32 bits
+    expect(types[ringLayout.RECORD_TIME]).toBe(2); // 2^33 − 1 after 2^32 + 5 still fits into 32 bits
   });
 
   test('a function that another user alone wants changes the depth unrecorded', async () => {
@@ -170,7 +171,7 @@ describe('records', () => {
       [3, 0],
       [3, 0],
     ]);
-    expect(types[layout.RECORD_DEPTH]).toBe(2);
+    expect(types[ringLayout.RECORD_DEPTH]).toBe(2);
   });
 });
 
@@ -321,6 +322,6 @@ test('random calls, readers and switches: read plus lost is written', async () =
     const events = read.filter((what) => what !== 'lost').length;
     const marked = read.length - events;
     expect(written.length + lost - events).toBe(memory.ringLost(ring));
-    expect(marked + memory.load32(ring + layout.RING_UNREPORTED)).toBe(memory.ringLost(ring));
+    expect(marked + memory.load32(ring + ringLayout.RING_UNREPORTED)).toBe(memory.ringLost(ring));
   }
 });

@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
+import * as ringLayout from '../../assembly/ring-layout.ts';
 import { freshEngine } from './engine.ts';
 import { readRing } from './records.ts';
 
@@ -34,7 +35,7 @@ test('L4: a task that goes inside a hooked function takes its frames along and l
   const engine = await freshEngine();
   const { exports, memory } = engine;
   engine.addSites(2);
-  const rings = [0, 1].map(() => engine.createRing(1, layout.RING_OVERWRITE));
+  const rings = [0, 1].map(() => engine.createRing(1, ringLayout.RING_OVERWRITE));
   const graph = engine.registerFgraph(GOPS_GRAPH, 0, 0, rings[0]);
   for (const site of [0, 1]) exports.site_want(site, graph, 1);
   const first = exports.task_current();
@@ -80,7 +81,7 @@ test('L6: a task without a stack runs unhooked, and nothing is counted', async (
   const engine = await freshEngine({ call: () => 1 });
   const { exports, memory } = engine;
   engine.addSites(1);
-  const ring = engine.createRing(1, layout.RING_OVERWRITE);
+  const ring = engine.createRing(1, ringLayout.RING_OVERWRITE);
   const users = [GOPS_HOST, GOPS_FRAME, GOPS_PROFILE].map((kind) =>
     engine.registerFgraph(kind, kind === GOPS_HOST ? 1 : 0, 0, 0),
   );
@@ -161,7 +162,7 @@ test('time asleep: counts or does not, as each user wants it, in graphs and prof
   const { exports, memory } = engine;
   exports.clock_set(layout.CLOCK_MONO);
   engine.addSites(2);
-  const rings = [0, 1].map(() => engine.createRing(1, layout.RING_OVERWRITE));
+  const rings = [0, 1].map(() => engine.createRing(1, ringLayout.RING_OVERWRITE));
   const graphs = rings.map((ring) => engine.registerFgraph(GOPS_GRAPH, 0, 0, ring));
   const profiles = [0, 1].map(() => engine.registerFgraph(GOPS_PROFILE, 0, 0, 0));
   for (const user of [...graphs, ...profiles]) for (const site of [0, 1]) exports.site_want(site, user, 1);

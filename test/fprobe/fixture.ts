@@ -1,5 +1,6 @@
 // What the cases of spec/testcases.md are tried on: the same functions on every kind of target.
 
+import * as fprobeLayout from '../../assembly/fprobe/layout.ts';
 import * as layout from '../../assembly/layout.ts';
 import type { Fprobe, Tracer } from '../../src/index.ts';
 
@@ -54,13 +55,13 @@ export function tables(tracer: Tracer): unknown {
   const at = (address: number) => load32(tracer, address);
   return {
     enabled: enabled(tracer),
-    exits: at(layout.ABI_FPROBE_EXITS),
-    plains: at(layout.ABI_FPROBE_PLAINS),
-    graph: at(layout.ABI_FPROBE_GRAPH),
+    exits: at(fprobeLayout.ABI_FPROBE_EXITS),
+    plains: at(fprobeLayout.ABI_FPROBE_PLAINS),
+    graph: at(fprobeLayout.ABI_FPROBE_GRAPH),
     users: at(layout.ABI_GOPS_MASK),
-    locations: at(layout.ABI_LOCATION_COUNT),
-    retired: at(layout.ABI_FPROBE_RETIRED),
-    request: at(layout.ABI_FPROBE_REQUEST),
+    locations: at(fprobeLayout.ABI_LOCATION_COUNT),
+    retired: at(fprobeLayout.ABI_FPROBE_RETIRED),
+    request: at(fprobeLayout.ABI_FPROBE_REQUEST),
     table: tracer.engine.table.length,
   };
 }

@@ -16,7 +16,7 @@ import {
   RING_PAGE_SIZE,
   RING_PAGE_TIME,
   RING_PAGE_USED,
-} from '../../assembly/layout.ts';
+} from '../../assembly/ring-layout.ts';
 import { decodePage, PAGE_RECORDS_MAX, pageBatch } from '../../src/trace/decode.ts';
 import { type Batch, ENTRY, FUNCTION, LOST, RETURN, TraceEvent, UNWOUND } from '../../src/trace/events.ts';
 import { PageWriter } from './pages.ts';

@@ -2,14 +2,8 @@
 // what happened, on pages that were left by every kind of event at every place.
 
 import { expect, test } from 'vitest';
-import {
-  CLOCK_COUNTER,
-  CLOCK_MONO,
-  GOPS_GRAPH,
-  GOPS_PROFILE,
-  RING_OVERWRITE,
-  RING_STOP,
-} from '../../assembly/layout.ts';
+import { CLOCK_COUNTER, CLOCK_MONO, GOPS_GRAPH, GOPS_PROFILE } from '../../assembly/layout.ts';
+import { RING_OVERWRITE, RING_STOP } from '../../assembly/ring-layout.ts';
 import { loadEngine } from '../../src/engine.ts';
 import { decodePage, pageBatch } from '../../src/trace/decode.ts';
 import { ENTRY, LOST, RETURN, TraceEvent, UNWOUND } from '../../src/trace/events.ts';

@@ -14,7 +14,7 @@ import {
   RING_PAGE_SIZE,
   RING_PAGE_TIME,
   RING_PAGE_USED,
-} from '../../assembly/layout.ts';
+} from '../../assembly/ring-layout.ts';
 
 export class PageWriter {
   readonly bytes = new Uint8Array(RING_PAGE_SIZE);

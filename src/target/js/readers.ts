@@ -1,6 +1,7 @@
 // Who wants arguments and results as words. Making them costs more than all else in a call, and handlers in JavaScript see the
 // values themselves; so words are made for the others alone.
 
+import * as fprobeLayout from '../../../assembly/fprobe/layout.ts';
 import * as layout from '../../../assembly/layout.ts';
 import type { Memory } from '../../memory.ts';
 
@@ -27,20 +28,20 @@ function opsRead(memory: Memory, probes: boolean): boolean {
 
 /// Whether any of the probes does.
 function probesRead(memory: Memory): boolean {
-  const chunks = memory.load32(layout.ABI_FPROBE_CHUNK_COUNT);
+  const chunks = memory.load32(fprobeLayout.ABI_FPROBE_CHUNK_COUNT);
   for (let chunk = 0; chunk < chunks; chunk++) {
-    let probe = memory.load32(layout.ABI_FPROBE_CHUNKS + chunk * 4);
-    const end = probe + (layout.FPROBE_CHUNK_MIN << chunk) * layout.FPROBE_SIZE;
-    for (; probe < end; probe += layout.FPROBE_SIZE) if (probeReads(memory, probe)) return true;
+    let probe = memory.load32(fprobeLayout.ABI_FPROBE_CHUNKS + chunk * 4);
+    const end = probe + (fprobeLayout.FPROBE_CHUNK_MIN << chunk) * fprobeLayout.FPROBE_SIZE;
+    for (; probe < end; probe += fprobeLayout.FPROBE_SIZE) if (probeReads(memory, probe)) return true;
   }
   return false;
 }
 
 function probeReads(memory: Memory, probe: number): boolean {
-  if (memory.load32(probe + layout.FPROBE_NODES) === 0) return false; // not registered
-  const kind = memory.load32(probe + layout.FPROBE_KIND);
-  if (kind === layout.FPROBE_KIND_NONE || kind === layout.FPROBE_KIND_HOST) return false;
-  if (kind === layout.FPROBE_KIND_WASM) return true;
-  const source = memory.load32(probe + layout.FPROBE_SOURCE) & layout.FPROBE_SOURCE_MASK;
-  return source === layout.FPROBE_SOURCE_ARGUMENT || source === layout.FPROBE_SOURCE_RESULT;
+  if (memory.load32(probe + fprobeLayout.FPROBE_NODES) === 0) return false; // not registered
+  const kind = memory.load32(probe + fprobeLayout.FPROBE_KIND);
+  if (kind === fprobeLayout.FPROBE_KIND_NONE || kind === fprobeLayout.FPROBE_KIND_HOST) return false;
+  if (kind === fprobeLayout.FPROBE_KIND_WASM) return true;
+  const source = memory.load32(probe + fprobeLayout.FPROBE_SOURCE) & fprobeLayout.FPROBE_SOURCE_MASK;
+  return source === fprobeLayout.FPROBE_SOURCE_ARGUMENT || source === fprobeLayout.FPROBE_SOURCE_RESULT;
 }
