@@ -8,7 +8,8 @@ import binaryen from 'binaryen';
 
 const RAW = 'build/fprobe.raw.wasm'; // as asconfig.json says
 
-/// Functions of the control path, by pattern: a call of them stays a call.
+/// Functions of the control path, and such of the general path as are used in many places, by pattern: a call of them stays
+/// a call.
 const COLD = [
   '*/region/*',
   '*/ops/*',
@@ -40,6 +41,10 @@ const COLD = [
   '*/fprobe/probe/probe_*',
   '*/fprobe/probe/fprobe_of',
   '*/ring-buffer/openPage',
+  '*/ring-buffer/closePage',
+  '*/ring-buffer/describePage',
+  '*/ring-buffer/addExtra',
+  '*/ring-buffer/writeGap',
   '*/ring-buffer/ring_exists',
   '*/ring-buffer/ring_attach',
   '*/task/task_exists',
@@ -50,6 +55,9 @@ const COLD = [
   '*/gops/attachRing',
   '*/gops/detachRing',
   '*/gops/frames_forget',
+  '*/gops/releaseIndex',
+  '*/shadow-stack/frame_below',
+  '*/shadow-stack/data_reserve',
 ];
 
 mkdirSync('build', { recursive: true });
