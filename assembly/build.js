@@ -33,6 +33,7 @@ const COLD = [
   '*/machine-run/*',
   '*/control/*',
   '*/recursion/recursion_fregs',
+  '*/trampoline/enterStored',
   '*/fprobe/register/*',
   '*/fprobe/location/location_make',
   '*/fprobe/location/location_settle',

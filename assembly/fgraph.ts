@@ -1,11 +1,13 @@
 // Entry and exit of an activation, the general path: any number of users, any clock, handlers that do what they like
-// (spec/fgraph.md §4.3, §4.6). direct.ts and direct-set.ts are shortcuts for common cases and yield the same events.
+// (spec/fgraph.md §4.3, §4.6). direct.ts, direct-set.ts and short.ts are shortcuts for common cases and yield the same
+// events.
 //
 // A handler, and the clock import, run outside of the engine. Before they return they may have called any export:
 // entered and left functions, unregistered this or another user, added sites, switched the task, or put the stack back
-// below the very frame in hand. So after each call out: the lock says whether our frame is still there (if not, whoever
-// took the lock has popped it, and all is his now); frames left above ours are unwound; users and bitmap are read again
-// from memory. As long as we have the lock our task is not in direct mode, but another may have become the current one.
+// below the very frame in hand. All of that is rare, so one word says that nothing of it happened (short.ts). If it did:
+// the lock says whether our frame is still there (if not, whoever took the lock has popped it, and all is his now); frames
+// left above ours are unwound; users and bitmap are read again from memory. As long as we have the lock our task is not
+// in direct mode, but another may have become the current one.
 //
 // A return handler's bit is cleared before it runs: if it traps, the frame is unwound later, and nobody is told twice.
 
@@ -13,30 +15,33 @@ import { clock_is_mono, clock_mono, counter, counter_set } from './clock';
 import { direct_arm } from './direct';
 import { set_arm } from './direct-set';
 import { fprobe_entry, fprobe_refused, fprobe_return, fprobe_return_refused } from './fprobe/callback';
-import { short_open } from './fprobe/short';
 import { fregs_set_count, fregs_set_first } from './fregs';
 import { ftrace_call } from './ftrace';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, ABI_USERS_EPOCH, FGRAPH_ARRAY_MASK, FRAME_FUNC, FREGS_IP, GOPS_ENTRY,
-  GOPS_FPROBE, GOPS_GRAPH, GOPS_HOST, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE,
+  GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE,
   RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CLOCK,
   TASK_CPU, TASK_DEPTH, TASK_FRAME_FP, TASK_PAUSE, TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import { ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, FPROBE_OVERRUN, FPROBE_RECURSION } from './fprobe/layout';
 import {
   lock_fregs, lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
-  recursion_unlock, recursion_works_on,
+  recursion_undisturbed, recursion_unlock, recursion_works_on,
 } from './recursion';
 import {
   frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_set_bitmap, frame_site,
 } from './shadow-stack';
+import { short_open } from './short';
 import { site_address, site_exists } from './site';
 import { current, sync } from './task';
 import { graph_entry, graph_exit } from './tracer/graph';
 import { graph_plain } from './tracer/graph-rules';
 import { profile_entry, profile_exit } from './tracer/profile';
+
+/// Of `fgraph_ask`: the frame is gone.
+export const GONE: u32 = u32.MAX_VALUE;
 
 function siteUsers(site: u32): u32 {
   return load<u32>(site_address(site), SITE_USERS) & FGRAPH_ARRAY_MASK;
@@ -66,21 +71,13 @@ function callsOut(users: u32, mono: bool): bool {
   return <bool>(users & load<u32>(0, ABI_CALLING_MASK)) || (mono && anyTimed(users));
 }
 
-/// Calls a handler of user `index`; `number` is that of the event.
-function callHandler(
-  task: u32, lock: u32, index: u32, kind: u32, handler: u32, isEntry: bool, site: u32, base: u32, number: u64
-): i32 {
-  const fregs = lock_fregs(lock);
-  if (kind == GOPS_WASM) return call_indirect<i32>(handler, index, site, base, fregs);
-  if (kind == GOPS_HOST) return hostCall(handler, index, site, base, fregs);
-  const serial = lock_serial(lock);
-  if (isEntry) return fprobe_entry(task, lock, serial, index, site, base, fregs, number) ? 1 : 0;
-  fprobe_return(task, lock, serial, index, site, base, fregs, number);
-  return 0;
+/// After a call out by the holder `serial` of a lock: unwinds what was left on the stack from `from` on. False: the lock
+/// is gone, and with it our frame.
+export function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
+  return recursion_undisturbed(task, serial) || settleDisturbed(task, from, lock, serial);
 }
 
-/// After a call out: unwinds what was left on the stack from `from` on. False: the lock is gone, and with it our frame.
-export function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
+function settleDisturbed(task: u32, from: u32, lock: u32, serial: u32): bool {
   const mine = recursion_mine(lock, serial);
   if (!mine || task != current) sync(); // while we have the lock, our task is not in direct mode
   if (!mine || load<u32>(task, TASK_BASE) < from) return mine;
@@ -88,9 +85,107 @@ export function settle(task: u32, from: u32, lock: u32, serial: u32): bool {
   return recursion_mine(lock, serial);
 }
 
-/// Changes of users and of what they want. While it stands still a call out changed nothing of that.
-function epoch(): u32 {
-  return load<u32>(0, ABI_USERS_EPOCH);
+/// Whether a user has handlers, be they his own or those of probes.
+function isCaller(kind: u32): bool {
+  return kind - GOPS_WASM <= <u32>(GOPS_FPROBE - GOPS_WASM);
+}
+
+/// Asks `users` whether they accept the activation whose frame is at `base`. Returns those who did, as they stand in the
+/// frame, or GONE with the frame. Without `lock`, if none of them calls out.
+export function fgraph_ask(
+  task: u32, lock: u32, serial: u32, site: u32, base: u32, users: u32, mono: bool, clock: u64
+): u32 {
+  const depth = load<i32>(task, TASK_DEPTH);
+  // The event takes its number when somebody accepts it, and another one if a handler made events of its own since.
+  let number = counter() + 1;
+  let time = clock;
+  let taken = false;
+  let bitmap: u32 = 0;
+  let rest = users;
+  while (rest) {
+    const index = ctz<u32>(rest);
+    const gops = gops_address(index);
+    const kind = load<u32>(gops, GOPS_KIND);
+    const top = load<u32>(task, TASK_TOP);
+    rest &= rest - 1;
+    let accepted: bool = true;
+    if (isCaller(kind)) {
+      const handler = load<u32>(gops, GOPS_ENTRY);
+      if (handler) {
+        const generation = load<u32>(gops, GOPS_GENERATION);
+        const fregs = lock_fregs(lock);
+        // Nobody but the user himself reserves; the next one says who he is.
+        store<u32>(lock, kind == GOPS_FPROBE ? LOCK_INDEX_NONE : index, LOCK_INDEX);
+        if (kind == GOPS_WASM) accepted = call_indirect<i32>(handler, index, site, base, fregs) != 0;
+        else if (kind == GOPS_HOST) accepted = hostCall(handler, index, site, base, fregs) != 0;
+        else accepted = fprobe_entry(task, lock, serial, index, site, base, fregs, number);
+        if (mono && anyTimed(siteUsers(site))) time = clock_mono();
+        if (!recursion_undisturbed(task, serial)) {
+          if (!settleDisturbed(task, base + 1, lock, serial)) return GONE;
+          if (gops_generation(index) != generation) accepted = false;
+          rest = above(siteUsers(site), index);
+          bitmap = frame_bitmap(base);
+          if (counter() != (taken ? number : number - 1)) {
+            number = counter() + 1;
+            taken = false;
+          }
+        }
+      }
+    } else if (kind == GOPS_GRAPH) {
+      accepted = graph_entry(task, index, site, base, mono ? time : number, depth);
+    } else if (kind == GOPS_PROFILE) {
+      accepted = profile_entry(task, index, mono ? time : number);
+    }
+    if (accepted) {
+      if (!taken) counter_set(number);
+      taken = true;
+      bitmap |= 1 << index;
+      frame_set_bitmap(base, bitmap);
+    } else {
+      store<u32>(task, top, TASK_TOP);
+    }
+  }
+  return bitmap;
+}
+
+/// Tells `users` that the activation whose frame is at `base` returns; the event has the number `clock`, or with the
+/// clock `mono` happened then. False: the frame is gone.
+export function fgraph_tell(
+  task: u32, lock: u32, serial: u32, site: u32, base: u32, users: u32, mono: bool, clock: u64
+): bool {
+  const depth = load<i32>(task, TASK_DEPTH);
+  let time = clock;
+  let rest = users;
+  while (rest) {
+    const index = ctz<u32>(rest);
+    const gops = gops_address(index);
+    const kind = load<u32>(gops, GOPS_KIND);
+    rest &= rest - 1;
+    if (isCaller(kind)) {
+      const handler = load<u32>(gops, GOPS_RETURN);
+      if (handler) {
+        const fregs = lock_fregs(lock);
+        frame_set_bitmap(base, rest);
+        if (kind == GOPS_WASM) call_indirect<i32>(handler, index, site, base, fregs);
+        else if (kind == GOPS_HOST) hostCall(handler, index, site, base, fregs);
+        else fprobe_return(task, lock, serial, index, site, base, fregs, time);
+        if (mono && anyTimed(rest)) time = clock_mono();
+        if (!recursion_undisturbed(task, serial)) {
+          if (!settleDisturbed(task, base + 1, lock, serial)) return false;
+          rest = above(frame_bitmap(base), index);
+          if (!mono && counter() != time) {
+            time = counter() + 1;
+            counter_set(time);
+          }
+        }
+      }
+    } else if (kind == GOPS_GRAPH) {
+      graph_exit(task, index, site, base, time, depth, false);
+    } else if (kind == GOPS_PROFILE) {
+      profile_exit(task, index, site, time);
+    }
+  }
+  return true;
 }
 
 /// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused,
@@ -142,60 +237,12 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
     return 0;
   }
   if (lock) store<u64>(lock_fregs(lock), load<u64>(base, FRAME_FUNC), FREGS_IP);
-  const depth = load<i32>(task, TASK_DEPTH);
-  // The event takes its number when somebody accepts it, and another one if a handler made events of its own since.
-  let number = counter() + 1;
-  let taken = false;
-  let bitmap: u32 = 0;
-  let rest = users;
-  while (rest) {
-    const index = ctz<u32>(rest);
-    const kind = gops_kind(index);
-    const top = load<u32>(task, TASK_TOP);
-    rest &= rest - 1;
-    let accepted: bool = true;
-    if (kind == GOPS_GRAPH) {
-      accepted = graph_entry(task, index, site, base, mono ? time : number, depth);
-    } else if (kind == GOPS_PROFILE) {
-      accepted = profile_entry(task, index, mono ? time : number);
-    } else {
-      const handler = load<u32>(gops_address(index), GOPS_ENTRY);
-      if (handler) {
-        const generation = gops_generation(index);
-        const before = epoch();
-        // Nobody but the user himself reserves; the next one says who he is.
-        store<u32>(lock, kind == GOPS_FPROBE ? LOCK_INDEX_NONE : index, LOCK_INDEX);
-        accepted = callHandler(task, lock, index, kind, handler, true, site, base, number) != 0;
-        if (mono && anyTimed(siteUsers(site))) time = clock_mono();
-        if (!settle(task, base + 1, lock, serial)) return 0;
-        if (epoch() != before) {
-          if (gops_generation(index) != generation) accepted = false;
-          rest = above(siteUsers(site), index);
-          bitmap = frame_bitmap(base);
-        }
-        if (counter() != (taken ? number : number - 1)) {
-          number = counter() + 1;
-          taken = false;
-        }
-      }
-    }
-    if (accepted) {
-      if (!taken) counter_set(number);
-      taken = true;
-      bitmap |= 1 << index;
-      frame_set_bitmap(base, bitmap);
-    } else {
-      store<u32>(task, top, TASK_TOP);
-    }
-  }
-
+  const bitmap = fgraph_ask(task, lock, serial, site, base, users, mono, time);
+  if (bitmap == GONE) return 0;
   if (lock) recursion_unlock(task, lock);
-  if (!bitmap) {
-    frame_pop(task, base);
-    return 0;
-  }
-  arm(task, bitmap);
-  return base;
+  if (!bitmap) frame_pop(task, base);
+  arm(task, users, bitmap);
+  return bitmap ? base : 0;
 }
 
 /// The activation whose frame is at `cookie` ends, with `count` words of results, the first of which is `value`. What
@@ -235,38 +282,12 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
   counter_set(number);
   if (!mono) time = number;
 
-  const depth = load<i32>(task, TASK_DEPTH);
-  const site = frame_site(cookie);
-  let rest = bitmap;
-  while (rest) {
-    const index = ctz<u32>(rest);
-    const kind = gops_kind(index);
-    rest &= rest - 1;
-    if (kind == GOPS_GRAPH) {
-      graph_exit(task, index, site, cookie, time, depth, false);
-    } else if (kind == GOPS_PROFILE) {
-      profile_exit(task, index, site, time);
-    } else {
-      const handler = load<u32>(gops_address(index), GOPS_RETURN);
-      if (handler) {
-        const before = epoch();
-        frame_set_bitmap(cookie, rest);
-        callHandler(task, lock, index, kind, handler, false, site, cookie, time);
-        if (mono && anyTimed(rest)) time = clock_mono();
-        if (!settle(task, cookie + 1, lock, serial)) return;
-        if (!mono && counter() != time) {
-          time = counter() + 1;
-          counter_set(time);
-        }
-        if (epoch() != before) rest = above(frame_bitmap(cookie), index);
-      }
-    }
-  }
+  if (!fgraph_tell(task, lock, serial, frame_site(cookie), cookie, bitmap, mono, time)) return;
 
   if (lock) recursion_unlock(task, lock);
   frame_pop(task, cookie);
   store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
-  arm(task, bitmap);
+  arm(task, bitmap, bitmap);
 }
 
 /// Whether the word under the top leads to `base`, the newest frame. If not, somebody wrote past his data; nothing on
@@ -318,16 +339,16 @@ export function fgraph_unwind(task: u32, from: u32): void {
 /// Puts the shadow stack back to `mark`: what lies above was left without returning, and so were the callbacks at work
 /// there.
 export function fgraph_restore(task: u32, mark: u32): void {
+  sync();
   // A walker of plain ops that began at this top has its base one byte below it.
   if (recursion_held(task)) recursion_break(task, mark ? mark - 1 | 7 : 0);
   fgraph_unwind(task, mark);
 }
 
-/// After an event that `bitmap` took part in: enters direct mode if it may.
-function arm(task: u32, bitmap: u32): void {
-  if (task != current || load<u32>(task, TASK_CLOCK)) return;
-  if (bitmap == fprobes() && bitmap) return short_open(task);
-  if (bitmap & load<u32>(0, ABI_CALLING_MASK)) return;
+/// After an event that `users` were asked about and `bitmap` took part in: opens a shorter way for the next one if it may.
+function arm(task: u32, users: u32, bitmap: u32): void {
+  if (task != current) return;
+  if (users & load<u32>(0, ABI_CALLING_MASK)) return short_open(task);
   const index = ctz<u32>(bitmap);
   if (isSingle(bitmap) && gops_kind(index) == GOPS_GRAPH) {
     const ring = graph_ring(task, index);

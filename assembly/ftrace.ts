@@ -12,13 +12,13 @@ import { fprobe_plain, fprobe_refused } from './fprobe/callback';
 import { fregs_set_call, fregs_set_count } from './fregs';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS_EPOCH, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION,
+  ABI_CALLING_MASK, ABI_DEAD, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION,
   OPS_HANDLER, OPS_KIND, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE, TASK_ID,
   TASK_TOP,
 } from './layout';
 import { FPROBE_RECURSION } from './fprobe/layout';
 import { ops_address, ops_handle } from './ops';
-import { lock_fregs, lock_serial, recursion_lock, recursion_next, recursion_unlock } from './recursion';
+import { lock_fregs, lock_serial, recursion_lock, recursion_next, recursion_undisturbed, recursion_unlock } from './recursion';
 import { ring_function } from './ring-buffer';
 import { site_address } from './site';
 
@@ -53,7 +53,6 @@ export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool
   let number = counter() + 1;
   let time: u64 = 0; // of the `mono` clock, read for the first who needs it
   let timed = !mono;
-  let epoch = load<u32>(0, ABI_OPS_EPOCH);
   let list = load<u32>(site_address(site), SITE_OPS);
   for (let k: u32 = 0; k < load<u32>(list, LIST_COUNT); ) { // the null list is empty
     const slot = load<u32>(list + (k++ << 2), LIST_SLOTS);
@@ -80,12 +79,10 @@ export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool
       else hostCall(handler, ops_handle(slot), site, frame, fregs);
       timed = !mono;
     }
+    if (recursion_undisturbed(task, serial)) continue;
     if (!settle(task, top, lock, serial)) return false;
-    if (load<u32>(0, ABI_OPS_EPOCH) != epoch) {
-      epoch = load<u32>(0, ABI_OPS_EPOCH);
-      list = load<u32>(site_address(site), SITE_OPS);
-      k = positionAfter(list, kind == OPS_FUNCTION ? order + 1 : order);
-    }
+    list = load<u32>(site_address(site), SITE_OPS);
+    k = positionAfter(list, kind == OPS_FUNCTION ? order + 1 : order);
   }
   if (lock) recursion_unlock(task, lock);
   return true;

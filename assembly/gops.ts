@@ -10,7 +10,7 @@
 
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY,
-  ABI_TASKS, ABI_TIMED_MASK, ABI_USERS_EPOCH, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY,
+  ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY,
   GOPS_FPROBE, GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_OPTIONS, GOPS_PROFILE, GOPS_RETURN,
   GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING, GRAPH_SKIP_SLEEP,
   TASK_BASE, TASK_NEXT, TASK_TOP,
@@ -151,7 +151,6 @@ export function gops_remove(index: u32): void {
 
 /// Makes every frame in flight forget user `index`.
 export function frames_forget(index: u32): void {
-  store<u32>(0, load<u32>(0, ABI_USERS_EPOCH) + 1, ABI_USERS_EPOCH);
   for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) {
     let top = load<u32>(task, TASK_TOP);
     for (let base = load<u32>(task, TASK_BASE); base; base = frame_below(task, base)) {

@@ -39,13 +39,11 @@ export const ABI_OPS = ABI_FREE + ABI_FREE_CLASSES * 4; // u32 address of the ta
 export const ABI_OPS_CAPACITY = ABI_OPS + 4; // u32
 export const ABI_OPS_FREE = ABI_OPS_CAPACITY + 4; // u32 slot of the ops that will be used next, plus 1; 0 = none is free
 export const ABI_OPS_SERIAL = ABI_OPS_FREE + 4; // u32 registrations so far
-export const ABI_OPS_EPOCH = ABI_OPS_SERIAL + 4; // u32 changes of the lists of the sites so far
-export const ABI_OPS_CALLING = ABI_OPS_EPOCH + 4; // u32 ops whose handlers run outside of the engine
+export const ABI_OPS_CALLING = ABI_OPS_SERIAL + 8; // u32 ops whose handlers run outside of the engine
 export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites with SITE_GRAPH_FUNCTION start a graph
 export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
-export const ABI_USERS_EPOCH = ABI_GRAPH_DEPTH + 4; // u32 changes of function-graph users and of what they want so far
-export const ABI_SLEEP_USERS = ABI_USERS_EPOCH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
+export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 8; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
 export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of machines (machine-layout.ts)
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
@@ -174,8 +172,8 @@ export const TASK_DIRECT_HEADER = TASK_DIRECT + 4; // u32 DATA word of a direct 
 export const TASK_DIRECT_RING = TASK_DIRECT_HEADER + 4; // u32 ring buffer of the direct user
 export const TASK_CONTEXT = TASK_DIRECT_RING + 4; // u32 bit number of the current context inside a group
 export const TASK_DIRECT_TIME = TASK_CONTEXT + 4; // u64 number of the event recorded at w, less w >> RECORD_SHIFT
-export const TASK_PROBE = TASK_DIRECT_TIME + 8; // u32 low half of the bitmap word of a frame of probes alone; 0 = not now
-export const TASK_RECURSION = TASK_PROBE + 4; // u32 context bits (spec/fgraph.md §9). Read with TASK_PROBE
+export const TASK_SHORT = TASK_DIRECT_TIME + 8; // u32 SHORT_OPEN; number of a lock holder whom nothing disturbed so far; 0
+export const TASK_RECURSION = TASK_SHORT + 4; // u32 context bits (spec/fgraph.md §9). Read and written with TASK_SHORT
 export const TASK_STACK = TASK_RECURSION + 4; // u32 address of word 0; 0 = no stack
 export const TASK_PAUSE = TASK_STACK + 4; // u32 pause counter
 export const TASK_WORDS = TASK_PAUSE + 4; // u32 size of the stack in words

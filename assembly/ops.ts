@@ -9,7 +9,7 @@
 // noticed; a slot whose generations are used up is not used again.
 
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_EPOCH, ABI_OPS_FREE, ABI_OPS_SERIAL,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_FREE, ABI_OPS_SERIAL,
   ABI_SITE_COUNT, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FLAGS, OPS_FL_DIRECT,
   OPS_FL_MASK, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT,
   OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_HAS_OPS,
@@ -207,6 +207,7 @@ function detach(record: u32, ops: u32, slot: u32): void {
 
 /// The list of a site has `count` slots now, one of them `ops`, or no longer.
 function changed(record: u32, ops: u32, list: u32, count: u32): void {
+  sync();
   const before = load<u32>(list, LIST_COUNT);
   store<u32>(ops, load<u32>(ops, OPS_SITES) + count - before, OPS_SITES);
   store<u32>(list, count, LIST_COUNT);
@@ -216,6 +217,5 @@ function changed(record: u32, ops: u32, list: u32, count: u32): void {
     region_free(list, load<u32>(list, LIST_SIZE));
     store<u32>(record, 0, SITE_OPS);
   }
-  store<u32>(0, load<u32>(0, ABI_OPS_EPOCH) + 1, ABI_OPS_EPOCH);
   site_describe(record);
 }

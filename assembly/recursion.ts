@@ -15,8 +15,12 @@
 import {
   ABI_SERIAL, CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX,
   LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT,
-  TASK_FREGS, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
+  TASK_FREGS, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION, TASK_SHORT,
 } from './layout';
+import { current } from './task';
+
+/// TASK_SHORT together with TASK_RECURSION when the short way is open.
+export const SHORT_OPEN: u64 = 1;
 
 function lockAddress(task: u32, bit: u32): u32 {
   return task + TASK_LOCKS + (bit << LOCK_SHIFT);
@@ -54,10 +58,11 @@ export function recursion_lock(task: u32, base: u32, group: u32): u32 {
   store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX);
   store<u32>(lock, recursion_fregs(task), LOCK_FREGS);
   store<u32>(task, load<u32>(task, TASK_RECURSION) | 1 << bit, TASK_RECURSION);
+  if (task == current) store<u32>(task, serial, TASK_SHORT);
   return lock;
 }
 
-/// The same when no bit is set, with the registers that its handlers see.
+/// The same when the short way is open, so no bit is set, with the registers that its handlers see.
 export function recursion_first(task: u32, base: u32, group: u32, ip: u64, count: u32): u32 {
   const bit = group + load<u32>(task, TASK_CONTEXT);
   const lock = lockAddress(task, bit);
@@ -66,10 +71,22 @@ export function recursion_first(task: u32, base: u32, group: u32, ip: u64, count
   store<u32>(0, serial, ABI_SERIAL);
   store<u64>(lock, <u64>serial << 32 | <u64>base, LOCK_BASE); // and LOCK_SERIAL
   store<u64>(lock, <u64>fregs << 32 | LOCK_INDEX_NONE, LOCK_INDEX); // and LOCK_FREGS
-  store<u32>(task, 1 << bit, TASK_RECURSION);
+  store<u64>(task, <u64>(1 << bit) << 32 | <u64>serial, TASK_SHORT); // and TASK_RECURSION
   store<u64>(fregs, ip, FREGS_IP);
   store<u32>(fregs, count, FREGS_COUNT);
   return lock;
+}
+
+/// Gives back the lock that `recursion_first` gave, if its holder has it still. The short way is open again if nothing
+/// disturbed him.
+export function recursion_last(task: u32, lock: u32, serial: u32): void {
+  if (recursion_undisturbed(task, serial)) store<u64>(task, SHORT_OPEN, TASK_SHORT);
+  else recursion_unlock(task, lock);
+}
+
+/// Whether nothing has disturbed the holder of a lock since he got the number `serial`.
+export function recursion_undisturbed(task: u32, serial: u32): bool {
+  return load<u32>(task, TASK_SHORT) == serial;
 }
 
 function lockBit(task: u32, lock: u32): u32 {

@@ -25,6 +25,9 @@ import {
   TASK_CALL_FP, TASK_DEPTH, TASK_FRAME_FP, TASK_LIMIT, TASK_OVERRUN, TASK_STACK, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 
+/// The word on top of a frame that nobody has accepted yet.
+export const RESERVED_WORD: u64 = FGRAPH_TYPE_RESERVED << FGRAPH_TYPE_SHIFT | FRAME_WORDS;
+
 // ---- words
 
 function distance(word: u32): u32 {
@@ -71,8 +74,7 @@ export function frame_push(task: u32, site: u32, ret: u64, func: u64, retp: u64)
   store<u64>(base, ret, FRAME_RET);
   store<u64>(base, func, FRAME_FUNC);
   store<u64>(base, retp, FRAME_RETP);
-  const reserved: u64 = FGRAPH_TYPE_RESERVED << FGRAPH_TYPE_SHIFT | FRAME_WORDS;
-  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | reserved, FRAME_BITMAP);
+  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | RESERVED_WORD, FRAME_BITMAP);
   store<u32>(task, base + FRAME_DATA, TASK_TOP);
   store<u32>(task, base, TASK_BASE);
   store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);

@@ -10,7 +10,7 @@
 
 import { gops_kind, gops_registered, stats_resize } from './gops';
 import {
-  ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, ABI_USERS_EPOCH, EINVAL, ENOMEM, FGRAPH_ARRAY_MASK,
+  ABI_GOPS_MASK, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, FGRAPH_ARRAY_MASK,
   GOPS_FPROBE, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_DIRECT, OPS_FL_SAVE_REGS, SITE_FLAGS, SITE_FL_DIRECT,
   SITE_FL_DIRECT_EN, SITE_FL_ENABLED, SITE_FL_REGS, SITE_FL_REGS_EN, SITE_FL_TOUCHED, SITE_GRAPH_MASK, SITE_IP,
   SITE_OPS, SITE_SHIFT, SITE_SIZE, SITE_USERS,
@@ -99,9 +99,9 @@ export function site_mark(site: u32, users: u32, on: bool): void {
 }
 
 function setUsers(record: u32, users: u32, on: bool): void {
+  sync();
   const had = load<u32>(record, SITE_USERS);
   store<u32>(record, on ? had | users : had & ~users, SITE_USERS);
-  store<u32>(0, load<u32>(0, ABI_USERS_EPOCH) + 1, ABI_USERS_EPOCH);
   site_describe(record);
 }
 

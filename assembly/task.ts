@@ -9,7 +9,7 @@ import { direct_sync } from './direct';
 import {
   ABI_SERIAL, ABI_SLEEP_USERS, ABI_TASKS, CONTEXT_NORMAL, EINVAL, SHADOW_STACK_NONE, SHADOW_STACK_SLACK,
   SHADOW_STACK_WORDS, SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_DIRECT, TASK_ID,
-  TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_PROBE, TASK_SET, TASK_SIZE, TASK_SLEEP, TASK_STACK, TASK_STAMP, TASK_TOP,
+  TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_SET, TASK_SHORT, TASK_SIZE, TASK_SLEEP, TASK_STACK, TASK_STAMP, TASK_TOP,
   TASK_WORDS, WORD_SHIFT,
 } from './layout';
 import { region_alloc, region_free } from './region';
@@ -18,7 +18,7 @@ export let current: u32 = 0;
 
 /// Leaves direct mode, so that every word in memory says what layout.ts says it does. It is entered again by itself.
 export function sync(): void {
-  store<u32>(current, 0, TASK_PROBE);
+  store<u32>(current, 0, TASK_SHORT);
   if (load<u32>(current, TASK_DIRECT) | load<u32>(current, TASK_SET)) direct_sync(current);
 }
 

@@ -4,16 +4,16 @@
 import { Direct, direct_leave_long } from './direct';
 import { set_enter, set_leave } from './direct-set';
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
-import { SHORT_DONE, short_enter, short_leave } from './fprobe/short';
 import { fregs_enter, fregs_take, fregs_word } from './fregs';
-import { TASK_LIMIT, TASK_PROBE, TASK_RECURSION, TASK_SET, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import { TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_SHORT, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import { SHORT_DONE, short_enter, short_leave } from './short';
 import { current } from './task';
 
 /// The ways that are left after the shortest. Inlined, since one more call would be felt.
 class Longer {
   @inline static enter(site: u32, count: u32): u32 {
     let cookie: u32 = 0;
-    if (load<u32>(current, TASK_PROBE)) {
+    if (load<u32>(current, TASK_SHORT)) {
       cookie = short_enter(current, site, count);
       if (cookie == SHORT_DONE) return 0;
     } else if (load<u32>(current, TASK_SET)) {
@@ -23,7 +23,7 @@ class Longer {
   }
 
   @inline static leave(cookie: u32, count: u32, value: u64): void {
-    const done = load<u32>(current, TASK_PROBE)
+    const done = load<u32>(current, TASK_SHORT)
       ? short_leave(current, cookie, count, value)
       : load<u32>(current, TASK_SET) ? set_leave(current, cookie) : direct_leave_long(current, cookie);
     if (!done) fgraph_leave(current, cookie, count, value);
@@ -120,203 +120,14 @@ export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
   return Longer.enter(site, 4);
 }
 
-export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  return Longer.enter(site, 5);
-}
+// From five words on all go through one function, which stores sixteen, and those that there are not as zeros: it costs
+// little more than storing five, and twelve functions that store would be 1 KB of code.
 
-export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  return Longer.enter(site, 6);
-}
-
-export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  return Longer.enter(site, 7);
-}
-
-export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  return Longer.enter(site, 8);
-}
-
-export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  return Longer.enter(site, 9);
-}
-
-export function enter_10(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64
+/// Enters `site` with `count` words, which go to `words`.
+function enterStored(
+  site: u32, count: u32, words: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64,
+  k: i64, l: i64, m: i64, n: i64, o: i64, p: i64
 ): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  return Longer.enter(site, 10);
-}
-
-export function enter_11(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  store<i64>(words, k, 80);
-  return Longer.enter(site, 11);
-}
-
-export function enter_12(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  store<i64>(words, k, 80);
-  store<i64>(words, l, 88);
-  return Longer.enter(site, 12);
-}
-
-export function enter_13(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  store<i64>(words, k, 80);
-  store<i64>(words, l, 88);
-  store<i64>(words, m, 96);
-  return Longer.enter(site, 13);
-}
-
-export function enter_14(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
-  n: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  store<i64>(words, k, 80);
-  store<i64>(words, l, 88);
-  store<i64>(words, m, 96);
-  store<i64>(words, n, 104);
-  return Longer.enter(site, 14);
-}
-
-export function enter_15(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
-  n: i64, o: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
-  store<i64>(words, a);
-  store<i64>(words, b, 8);
-  store<i64>(words, c, 16);
-  store<i64>(words, d, 24);
-  store<i64>(words, e, 32);
-  store<i64>(words, f, 40);
-  store<i64>(words, g, 48);
-  store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  store<i64>(words, k, 80);
-  store<i64>(words, l, 88);
-  store<i64>(words, m, 96);
-  store<i64>(words, n, 104);
-  store<i64>(words, o, 112);
-  return Longer.enter(site, 15);
-}
-
-export function enter_16(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
-  n: i64, o: i64, p: i64
-): u32 {
-  const count = fregs_take(current, 16);
-  const words = fregs_enter(current, site);
-  if (!words) return enter(site);
   store<i64>(words, a);
   store<i64>(words, b, 8);
   store<i64>(words, c, 16);
@@ -334,4 +145,82 @@ export function enter_16(
   store<i64>(words, o, 112);
   store<i64>(words, p, 120);
   return Longer.enter(site, count);
+}
+
+export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 5, words, a, b, c, d, e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 6, words, a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 7, words, a, b, c, d, e, f, g, 0, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 8, words, a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 9, words, a, b, c, d, e, f, g, h, i, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_10(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 10, words, a, b, c, d, e, f, g, h, i, j, 0, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_11(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 11, words, a, b, c, d, e, f, g, h, i, j, k, 0, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_12(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 12, words, a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0) : enter(site);
+}
+
+export function enter_13(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 13, words, a, b, c, d, e, f, g, h, i, j, k, l, m, 0, 0, 0) : enter(site);
+}
+
+export function enter_14(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 14, words, a, b, c, d, e, f, g, h, i, j, k, l, m, n, 0, 0) : enter(site);
+}
+
+export function enter_15(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64, o: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, 15, words, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, 0) : enter(site);
+}
+
+export function enter_16(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64, o: i64, p: i64
+): u32 {
+  const count = fregs_take(current, 16);
+  const words = fregs_enter(current, site);
+  return words ? enterStored(site, count, words, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) : enter(site);
 }

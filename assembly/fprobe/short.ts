@@ -1,41 +1,32 @@
-// The short way through entry and exit of a function that one probe watches and nobody else. It does what the general
-// path does, word for word, without asking again what the last event on the general path found out: that this task may.
-//
-// TASK_PROBE says so. It is set at the end of such an event on the general path and cleared by `sync`, so by everything
-// that changes what the answer depends on. That makes it a token too: if it still stands after a handler ran, the
-// handler did nothing to the stack, the locks, the tasks or the probes, and all that is known is still true.
+// The short way (../short.ts) for a function that one probe watches and nobody else: nothing has to be searched for, and
+// handlers are called without a word on behalf of other users.
 //
 //   base+0 ret | func | retp | site, BITMAP | header | data words | DATA <- top
 //
-// A site says which probe is its only one (SITE_PROBE). Whatever else there is (a second probe or user, a flag, a
-// handler that reads the host's clock, no room) goes the general path, with nothing changed yet.
+// A site says which probe is its only one (SITE_PROBE). Whatever else there is (a flag, a handler that reads the host's
+// clock, a user besides, no room) goes another way, with nothing changed yet.
 
 import { counter, counter_set } from '../clock';
-import { short_allowed } from '../direct';
 import { settle } from '../fgraph';
 import { gops_generation } from '../gops';
 import {
-  ABI_SITE_COUNT, FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_SHIFT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA,
-  FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_WORDS,
-  FREGS_PARENT, FREGS_WORDS, LIST_COUNT, LOCK_SERIAL, RECURSION_CALLBACK, RECURSION_LIST, SITE_HAS_OPS, SITE_IP,
-  SITE_LOCATION, SITE_OPS, SITE_PROBE, SITE_USERS, TASK_BASE, TASK_DEPTH, TASK_FREGS, TASK_LIMIT, TASK_PROBE,
-  TASK_RECURSION, TASK_RETURNS, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_SHIFT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA,
+  FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_WORDS, FREGS_PARENT,
+  FREGS_WORDS, LIST_COUNT, LOCK_SERIAL, RECURSION_CALLBACK, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_LOCATION,
+  SITE_OPS, SITE_PROBE, SITE_USERS, TASK_BASE, TASK_FREGS, TASK_LIMIT, TASK_RECURSION, TASK_SHORT, TASK_TOP, WORD_SHIFT,
+  WORD_SIZE,
 } from '../layout';
 import {
   ABI_FPROBE_GRAPH, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS, FPROBE_HEADER, FPROBE_HEADER_SIZE_SHIFT, FPROBE_HITS,
   FPROBE_KIND, FPROBE_KIND_HOST, LOCATION_EXITS, LOCATION_PLAINS,
 } from './layout';
-import { recursion_first, recursion_unlock } from '../recursion';
+import { recursion_first, recursion_undisturbed, recursion_unlock, SHORT_OPEN } from '../recursion';
 import { frame_pop } from '../shadow-stack';
-import { site_address } from '../site';
+import { SHORT_DONE, short_pop, short_push } from '../short';
 import { builtin_begin, builtin_calls_out, builtin_entry, builtin_exit } from './builtin';
 import { callOut } from './callback';
 import { fprobe_find } from './probe';
 
-/// Entered, with nothing to leave.
-export const SHORT_DONE: u32 = u32.MAX_VALUE;
-/// TASK_PROBE together with TASK_RECURSION when the short way is open.
-const OPEN: u64 = 1;
 const RECORD_DATA: u32 = FRAME_DATA + WORD_SIZE;
 
 function hit(probe: u32): void {
@@ -46,12 +37,11 @@ function isBuiltin(probe: u32): bool {
   return load<u32>(probe, FPROBE_KIND) > <u32>FPROBE_KIND_HOST;
 }
 
-/// Enters `site` with `count` words of arguments. Returns the cookie, SHORT_DONE, or 0 with nothing changed.
-export function short_enter(task: u32, site: u32, count: u32): u32 {
-  if (site >= load<u32>(0, ABI_SITE_COUNT) || load<u64>(task, TASK_PROBE) != OPEN) return 0;
-  const about = site_address(site);
+/// Enters `site`, which has an only probe, while the short way is open. Returns the cookie, SHORT_DONE, or 0 with nothing
+/// changed.
+export function probe_enter(task: u32, site: u32, about: u32, count: u32): u32 {
   const probe = load<u32>(about, SITE_PROBE);
-  if (!probe || load<u32>(probe, FPROBE_FLAGS)) return 0;
+  if (load<u32>(probe, FPROBE_FLAGS)) return 0;
   const builtin = isBuiltin(probe);
   if (builtin && builtin_calls_out(probe)) return 0;
   const users = load<u32>(about, SITE_USERS);
@@ -59,37 +49,30 @@ export function short_enter(task: u32, site: u32, count: u32): u32 {
   if (users != load<u32>(0, ABI_FPROBE_GRAPH)) return 0;
   const header = load<u64>(probe, FPROBE_HEADER);
   const words = <u32>(header >> FPROBE_HEADER_SIZE_SHIFT);
-  const place = load<u64>(task, TASK_TOP); // and TASK_BASE
-  const base = <u32>place;
+  const base = load<u32>(task, TASK_TOP);
   const end = base + RECORD_DATA + (words << WORD_SHIFT);
   if (end + WORD_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
 
-  const parent = place >> 32;
-  const ret = load<u64>(<u32>parent, FRAME_FUNC); // the null frame has func 0
-  const ip = load<u64>(about, SITE_IP);
   const index = ctz<u32>(users);
   const number = counter() + 1;
-  store<u64>(base, ret, FRAME_RET);
-  store<u64>(base, ip, FRAME_FUNC);
-  store<u64>(base, parent, FRAME_RETP);
-  const bitmap = users << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
-  store<u64>(base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, FRAME_BITMAP);
   store<u64>(base, header, FRAME_DATA);
   const kind: u32 = FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT;
   store<u64>(end, index << FGRAPH_DATA_INDEX_SHIFT | words << FGRAPH_DATA_SHIFT | kind | words + FRAME_WORDS + 2);
-  store<u64>(task, place << 32 | <u64>(end + WORD_SIZE), TASK_TOP); // and TASK_BASE
-  store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
+  const bitmap = users << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
+  short_push(task, about, base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, end + WORD_SIZE);
   hit(probe);
   const data = base + RECORD_DATA;
   if (builtin) {
     builtin_begin(data, load<u32>(load<u32>(about, SITE_LOCATION), LOCATION_EXITS), number, words);
   } else if (load<u32>(probe, FPROBE_ENTRY)) {
     const generation = gops_generation(index);
+    const ip = load<u64>(base, FRAME_FUNC);
+    const ret = load<u64>(base, FRAME_RET);
     const lock = recursion_first(task, base, RECURSION_CALLBACK, ip, count);
     const serial = load<u32>(lock, LOCK_SERIAL);
     const result = callOut(task, probe, FPROBE_ENTRY, site, ip, ret, base, task + TASK_FREGS, words ? data : 0);
-    if (load<u32>(task, TASK_PROBE)) {
-      store<u32>(task, 0, TASK_RECURSION);
+    if (recursion_undisturbed(task, serial)) {
+      store<u64>(task, SHORT_OPEN, TASK_SHORT);
       if (result) {
         frame_pop(task, base);
         return SHORT_DONE;
@@ -126,16 +109,15 @@ function plain(task: u32, site: u32, about: u32, probe: u32, builtin: bool, coun
   const serial = load<u32>(lock, LOCK_SERIAL);
   store<u64>(fregs, parent, FREGS_PARENT);
   callOut(task, probe, FPROBE_ENTRY, site, ip, parent, 0, fregs, 0);
-  if (load<u32>(task, TASK_PROBE)) store<u32>(task, 0, TASK_RECURSION);
+  if (recursion_undisturbed(task, serial)) store<u64>(task, SHORT_OPEN, TASK_SHORT);
   else if (settle(task, top, lock, serial)) recursion_unlock(task, lock);
   return SHORT_DONE;
 }
 
-/// Leaves the frame `cookie` with `count` words of results, the first of which is `value`. False: nothing changed.
-export function short_leave(task: u32, cookie: u32, count: u32, value: u64): bool {
-  if (load<u64>(task, TASK_PROBE) != OPEN || cookie != load<u32>(task, TASK_BASE)) return false;
+/// Leaves the newest frame, `cookie`, while the short way is open, with `count` words of results, the first of which is
+/// `value`. False: nothing changed.
+export function probe_leave(task: u32, cookie: u32, count: u32, value: u64): bool {
   const word = load<u64>(cookie, FRAME_BITMAP); // and FRAME_SITE
-  // The null frame passes so far; where its bitmap word would be lies ABI_HEAP, a multiple of 16, which no BITMAP is.
   if (<u32>word != (load<u32>(0, ABI_FPROBE_GRAPH) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY)) return false;
   const header = load<u64>(cookie, FRAME_DATA);
   const words = <u32>(header >> FPROBE_HEADER_SIZE_SHIFT);
@@ -161,20 +143,13 @@ export function short_leave(task: u32, cookie: u32, count: u32, value: u64): boo
     if (count) store<u64>(fregs, value, FREGS_WORDS);
     const site = <u32>(word >> FGRAPH_SITE_SHIFT);
     callOut(task, probe, FPROBE_EXIT, site, ip, ret, cookie, fregs, words ? data : 0);
-    if (load<u32>(task, TASK_PROBE)) {
-      store<u32>(task, 0, TASK_RECURSION);
+    if (recursion_undisturbed(task, serial)) {
+      store<u64>(task, SHORT_OPEN, TASK_SHORT);
     } else {
       if (!settle(task, cookie + 1, lock, serial)) return true;
       recursion_unlock(task, lock);
     }
   }
-  store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
-  store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
-  store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
+  short_pop(task, cookie);
   return true;
-}
-
-/// After an event of probes on the general path: opens the short way if there can be one.
-export function short_open(task: u32): void {
-  if (short_allowed(task)) store<u32>(task, 1, TASK_PROBE);
 }

@@ -38,6 +38,7 @@ function alike<T extends object>(actual: T, expected: T): void {
 const seen = {
   direct: 0,
   set: 0,
+  short: 0,
   general: 0,
   callbacks: 0,
   thrown: 0,
@@ -532,6 +533,7 @@ async function run(seed: number, operations: number): Promise<void> {
     if (result === 'thrown') seen.thrown++;
     if (memory.load32(model.current.address + layout.TASK_DIRECT)) seen.direct++;
     else if (memory.load32(model.current.address + layout.TASK_SET)) seen.set++;
+    else if (memory.load32(model.current.address + layout.TASK_SHORT) === 1) seen.short++;
     else seen.general++;
     return result;
   };
@@ -576,6 +578,7 @@ test(`${OPERATIONS} random operations: engine and model agree`, async () => {
   console.log(JSON.stringify(seen));
   expect(seen.direct).toBeGreaterThan(OPERATIONS / 50);
   expect(seen.set).toBeGreaterThan(OPERATIONS / 50);
+  expect(seen.short).toBeGreaterThan(OPERATIONS / 50);
   expect(seen.general).toBeGreaterThan(OPERATIONS / 4);
   expect(seen.callbacks).toBeGreaterThan(OPERATIONS / 8);
   expect(seen.thrown).toBeGreaterThan(100);
