@@ -132,7 +132,7 @@ export function fgraph_ask(
         }
       }
     } else if (kind == GOPS_GRAPH) {
-      accepted = graph_entry(task, index, site, base, mono ? time : number, depth);
+      accepted = graph_entry(task, index, site, base, mono ? time : number, depth, lock);
     } else if (kind == GOPS_PROFILE) {
       accepted = profile_entry(task, index, mono ? time : number);
     }
@@ -180,7 +180,7 @@ export function fgraph_tell(
         }
       }
     } else if (kind == GOPS_GRAPH) {
-      graph_exit(task, index, site, base, time, depth, false);
+      graph_exit(task, index, site, base, time, depth, false, lock);
     } else if (kind == GOPS_PROFILE) {
       profile_exit(task, index, site, time);
     }
@@ -326,7 +326,7 @@ export function fgraph_unwind(task: u32, from: u32): void {
       const index = ctz<u32>(rest);
       const kind = gops_kind(index);
       if (kind == GOPS_GRAPH) {
-        graph_exit(task, index, frame_site(base), base, now, load<i32>(task, TASK_DEPTH), true);
+        graph_exit(task, index, frame_site(base), base, now, load<i32>(task, TASK_DEPTH), true, 0);
       } else if (kind == GOPS_PROFILE) {
         profile_exit(task, index, frame_site(base), now);
       }

@@ -26,7 +26,7 @@ export const ABI_GOPS_MASK = ABI_CLOCK + 4; // u32 allocated function-graph user
 export const ABI_COUNTER = ABI_GOPS_MASK + 4; // u64 the `counter` clock: events so far
 export const ABI_MONO = ABI_COUNTER + 8; // u64 newest reading of the `mono` clock
 export const ABI_TIMED_MASK = ABI_MONO + 8; // u32 users that need the time of an event
-export const ABI_CALLING_MASK = ABI_TIMED_MASK + 4; // u32 users whose handlers run outside of the engine
+export const ABI_CALLING_MASK = ABI_TIMED_MASK + 4; // u32 users who see arguments and results: handlers, and graphs that record them
 export const ABI_RINGS = ABI_CALLING_MASK + 4; // u32 newest ring buffer, linked through RING_NEXT
 export const ABI_SERIAL = ABI_RINGS + 4; // u32 last number given to a lock holder or a task
 export const ABI_LOOPED = ABI_SERIAL + 4; // u32 nonzero: every event takes the general path, none direct mode
@@ -90,6 +90,10 @@ export const GOPS_FRAME = 6; // accepts every activation and does nothing, so th
 export const GRAPH_SKIP_IRQS = 1; // what runs in hard irq context is left out
 export const GRAPH_SKIP_SLEEP = 2; // time asleep does not count
 export const GRAPH_HAS_THRESHOLD = 4; // set with GOPS_THRESHOLD
+export const GRAPH_ARGUMENTS = 8; // entries are recorded with their arguments
+export const GRAPH_RESULTS = 16; // returns with the first word of their results
+export const GRAPH_CALLERS = 32; // entries with the address that they return to
+export const GRAPH_NOTES = GRAPH_ARGUMENTS | GRAPH_RESULTS | GRAPH_CALLERS;
 
 // The task variable of a graph user: its ring buffer of the task, and in the upper half where the task is.
 export const GRAPH_RING = 0; // u32

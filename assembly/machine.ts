@@ -19,7 +19,7 @@
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter } from './fregs';
 import {
-  CONTEXT_NORMAL, EINVAL, FRAME_RET, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP, TASK_CALL_RETP, TASK_CALL_RETURN,
+  CONTEXT_NORMAL, EINVAL, FRAME_RET, FREGS_WORDS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP, TASK_CALL_RETP, TASK_CALL_RETURN,
   TASK_CONTEXT, TASK_CPU, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 import {
@@ -32,9 +32,11 @@ import {
   MACHINE_HOOK, MACHINE_KEEPS, MACHINE_KEEPS_AT, MACHINE_LINKED, MACHINE_OUTSIDE, MACHINE_POISON,
   MACHINE_RECORD_DIRECT, MACHINE_RECORD_IP, MACHINE_RECORD_RETURN, MACHINE_RECORD_SIZE, MACHINE_RECORD_SP,
   MACHINE_REGISTERS, MACHINE_RESUME_BYTES, MACHINE_RETP_CHAIN, MACHINE_RETURNS, MACHINE_SITE, MACHINE_SITES,
-  MACHINE_STACK_ARGUMENTS, NONE, REGISTER_CHAIN, REGISTER_LINK, REGISTER_PARENT, REGISTER_SP, RUN_COUNT, RUN_FROM,
+  MACHINE_STACK_ARGUMENTS, NONE, REGISTER_CHAIN, REGISTER_LINK, REGISTER_PARENT, REGISTER_RETVAL, REGISTER_SP, RUN_COUNT, RUN_FROM,
   RUN_TO, TRAMPOLINE_FRAME, TRAMPOLINE_RESTORES, TRAMPOLINE_SAVES, TRAMPOLINE_SETS,
 } from './machine-layout';
+import { recursion_fregs } from './recursion';
+import { NOTE_ARGUMENTS_MAX } from './ring-layout';
 import { frame_is_sound } from './shadow-stack';
 import { site_address } from './site';
 
@@ -177,7 +179,10 @@ function entryTrampoline(cpu: u32, machine: u32, site: u32, at: u32): bool {
   store<u64>(task, flags & MACHINE_RETP_CHAIN ? chain : sp, TASK_CALL_RETP);
   store<u64>(task, chain, TASK_CALL_FP);
   const words = fregs_enter(task, site);
-  if (words) store<u64>(words, record);
+  if (words) {
+    store<u64>(words, record);
+    readArguments(cpu, machine, at, words + WORD_SIZE);
+  }
   setStackPointer(cpu, sp - (at - record + load<u32>(trampoline, TRAMPOLINE_FRAME)));
   store<u32>(task, cpu, TASK_CPU);
   if (fgraph_enter(task, site, 1)) put(machine, slot, load<u64>(machine, MACHINE_HOOK));
@@ -219,6 +224,7 @@ function exitTrampoline(cpu: u32, machine: u32): u64 {
   const ret = load<u64>(base, FRAME_RET);
   put(machine, record + load<u32>(machine, MACHINE_RECORD_IP), ret);
   setStackPointer(cpu, sp - (at - record + load<u32>(trampoline, TRAMPOLINE_FRAME)));
+  store<u64>(recursion_fregs(task), load<u64>(cpu, CPU_FILE + REGISTER_RETVAL), FREGS_WORDS + WORD_SIZE);
   fgraph_leave(task, base, 1, record);
 
   restoreRegisters(cpu, machine, trampoline, record);
@@ -305,6 +311,18 @@ function setArguments(cpu: u32, machine: u32, at: u32, words: u32, count: u32): 
     const value = load<u64>(words + (k << 3));
     if (k < inRegisters) store<u64>(cpu + load<u32>(names + (k << 2)), value, CPU_FILE);
     else if (inMemory != NONE) put(machine, at + inMemory + (k - inRegisters << 3), value);
+  }
+}
+
+/// The arguments that recorders keep, to `words`. A CPU with fewer registers for them has the others in memory.
+function readArguments(cpu: u32, machine: u32, at: u32, words: u32): void {
+  const names = load<u32>(machine, MACHINE_ARGUMENTS);
+  const inRegisters = load<u32>(machine, MACHINE_ARGUMENTS + 4);
+  for (let k: u32 = 0; k < <u32>NOTE_ARGUMENTS_MAX; k++) {
+    const value = k < inRegisters
+      ? load<u64>(cpu + load<u32>(names + (k << 2)), CPU_FILE)
+      : get(machine, at + load<u32>(machine, MACHINE_STACK_ARGUMENTS) + (k - inRegisters << 3));
+    store<u64>(words + (k << 3), value);
   }
 }
 

@@ -14,14 +14,14 @@
 // says its call time and moves the border down to itself, since whatever is pushed there afterwards is new.
 //
 // Every word of a page is either the first of an event (entry, return, unwound, function) or an extra: a second word, a
-// depth, a time, a task. RING_EXTRA counts the extras, so that the events of a page are known without reading it.
+// depth, a time, a task, a note. RING_EXTRA counts the extras, so that the events of a page are known without reading it.
 
 import { hostWait } from './host';
 import { ABI_RINGS, EBUSY, EINVAL } from './layout';
 import {
-  RECORD_DEPTH, RECORD_ENTRY, RECORD_FUNCTION, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT,
-  RECORD_SIZE, RECORD_TASK, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA, RING_FIRST, RING_HEAD,
-  RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGES, RING_PAGES_MAX,
+  NOTE_WORDS_SHIFT, RECORD_DEPTH, RECORD_ENTRY, RECORD_FUNCTION, RECORD_PAYLOAD_SHIFT, RECORD_RETURN,
+  RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RECORD_TASK, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA,
+  RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGES, RING_PAGES_MAX,
   RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST, RING_PAGE_SEQUENCE, RING_PAGE_SHIFT,
   RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PID, RING_STOP, RING_TAIL, RING_TASK, RING_TIME,
   RING_UNREPORTED, RING_WRITE,
@@ -95,7 +95,7 @@ function openPage(ring: u32, time: u64, depth: i32, base: u32): u32 {
 
 /// Records the entry at `depth` of the frame at `base`. False: off, or no room (counted as lost).
 export function ring_entry(ring: u32, site: u32, time: u64, depth: i32, base: u32): bool {
-  if (!isSimple(ring, time, depth)) return ring_event(ring, RECORD_ENTRY, site, time, depth, 0, base);
+  if (!isSimple(ring, time, depth)) return ring_event(ring, RECORD_ENTRY, site, time, depth, 0, base, 0);
   simpleEvent(ring, RECORD_ENTRY, site, time, depth + 1);
   return true;
 }
@@ -103,20 +103,10 @@ export function ring_entry(ring: u32, site: u32, time: u64, depth: i32, base: u3
 /// Records the return of the frame at `base`, whose depth is `depth` and which was called at `call`.
 export function ring_return(ring: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
   if (base < load<u32>(ring, RING_OLD) || !isSimple(ring, time, depth + 1)) {
-    return ring_event(ring, RECORD_RETURN, site, time, depth + 1, call, base);
+    return ring_event(ring, RECORD_RETURN, site, time, depth + 1, call, base, 0);
   }
   simpleEvent(ring, RECORD_RETURN, site, time, depth);
   return true;
-}
-
-/// The same for a frame whose entry was not recorded.
-export function ring_return_alone(ring: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
-  return ring_event(ring, RECORD_RETURN_LONG, site, time, depth + 1, call, base);
-}
-
-/// The same for a frame that was left without returning.
-export function ring_unwound(ring: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
-  return ring_event(ring, RECORD_UNWOUND, site, time, depth + 1, call, base);
 }
 
 /// Whether an event at `time`, before which the depth is `depth`, takes eight bytes and has them.
@@ -135,14 +125,18 @@ function simpleEvent(ring: u32, type: u32, site: u32, time: u64, depth: i32): vo
   store<i32>(ring, depth, RING_DEPTH);
 }
 
-/// Any event: `type` is RECORD_ENTRY, RECORD_RETURN or RECORD_UNWOUND, `depth` the depth before it.
-function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call: u64, base: u32): bool {
+/// Records any event of the frame at `base`, with room for `notes` bytes of notes behind it: `type` is RECORD_ENTRY,
+/// RECORD_RETURN, RECORD_RETURN_LONG where the entry was not recorded, or RECORD_UNWOUND, `depth` the depth before it.
+/// False: off, or no room (counted as lost).
+export function ring_event(
+  ring: u32, type: u32, site: u32, time: u64, depth: i32, call: u64, base: u32, notes: u32
+): bool {
   if (!load<u32>(ring, RING_ON)) return false;
   const last = load<u64>(ring, RING_TIME);
   if (time < last) time = last;
   if (type == RECORD_RETURN && base < load<u32>(ring, RING_OLD)) type = RECORD_RETURN_LONG;
   const head = load<u32>(ring, RING_HEAD);
-  if (!makeRoom(ring, eventSize(ring, type, time - last, depth), time, depth, base)) return false;
+  if (!makeRoom(ring, eventSize(ring, type, time - last, depth) + notes, time, depth, base)) return false;
   if (type == RECORD_RETURN && load<u32>(ring, RING_HEAD) != head) type = RECORD_RETURN_LONG;
 
   const delta = writeGap(ring, time);
@@ -170,6 +164,15 @@ function ring_event(ring: u32, type: u32, site: u32, time: u64, depth: i32, call
     if (base < load<u32>(ring, RING_OLD)) store<u32>(ring, base, RING_OLD);
   }
   return true;
+}
+
+/// Adds a note of `count` words, which lie at `from`, to the event that was recorded last. Its room was asked for with it.
+export function ring_note(ring: u32, note: u32, count: u32, from: u32): void {
+  const at = load<u32>(ring, RING_WRITE);
+  store<u64>(at, <u64>((count << NOTE_WORDS_SHIFT | note) << RECORD_PAYLOAD_SHIFT | RECORD_TIME));
+  memory.copy(at + RECORD_SIZE, from, count << RECORD_SHIFT);
+  addExtra(ring, count + 1);
+  store<u32>(ring, at + (count + 1 << RECORD_SHIFT), RING_WRITE);
 }
 
 /// Records that `site` was entered from `parent` by the task `pid`. False: off, or no room (counted as lost). Independent

@@ -15,6 +15,10 @@
 // The depth of a record follows from the page's depth and the records before it (an entry is one deeper than the next
 // return); RECORD_DEPTH states it where that would be wrong. RECORD_RETURN_LONG is a return whose entry may be on
 // another page: one more word, the call time. RECORD_TIME is a gap that 32 bits cannot say: one more word, the time.
+//
+// RECORD_TIME with a payload is a note instead: words that belong to the event in front of it, on the same page.
+//
+//   low half    2..0  RECORD_TIME    5..3  NOTE_*    31..6  number of words that follow     high half 0
 
 export const RING_PAGES = 0; // u32 number of pages, a power of two
 export const RING_MODE = RING_PAGES + 4; // u32 RING_OVERWRITE or RING_STOP
@@ -60,10 +64,19 @@ export const RECORD_RETURN = 2; // payload: site
 export const RECORD_RETURN_LONG = 3; // payload: site; next word: call time
 export const RECORD_UNWOUND = 4; // payload: site; next word: call time. The frame was left without returning
 export const RECORD_DEPTH = 5; // payload: depth of the next entry, or of the next return plus one
-export const RECORD_TIME = 6; // next word: time of the next record
+export const RECORD_TIME = 6; // payload 0: next word is the time of the next record; else a note
 export const RECORD_FUNCTION = 7; // payload: site; next word: ip of the caller
 export const RECORD_TASK = 0; // payload: pid of the RECORD_FUNCTION records that follow on this page
 export const RECORD_SITE_MAX = (1 << 29) - 1;
+
+// The payload of a note.
+export const NOTE_BITS = 3;
+export const NOTE_MASK = (1 << NOTE_BITS) - 1;
+export const NOTE_WORDS_SHIFT = NOTE_BITS;
+export const NOTE_CALLER = 1; // of an entry, one word: the address that the function returns to
+export const NOTE_ARGUMENTS = 2; // of an entry, up to NOTE_ARGUMENTS_MAX words
+export const NOTE_RESULT = 3; // of a return, one word
+export const NOTE_ARGUMENTS_MAX = 6;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Function statistics: one row per site

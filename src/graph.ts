@@ -12,6 +12,7 @@ import type { Task } from './tasks.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
 import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
 import { Merge } from './trace/merge.ts';
+import type { Param } from './trace/words.ts';
 import { Watcher } from './users.ts';
 
 export interface GraphOptions extends FilterPair, BufferOptions {
@@ -22,7 +23,16 @@ export interface GraphOptions extends FilterPair, BufferOptions {
   readonly irqs?: boolean;
   /// `sleep-time`: false takes the time during which the task was not the current one out of durations. Default true.
   readonly sleepTime?: boolean;
+  /// `funcgraph-args`: entries are recorded with up to six words of arguments, and printed with them. Default false.
+  readonly args?: boolean;
+  /// `funcgraph-retval`: returns are recorded with the first word of their results, and printed with it. Default false.
+  readonly retval?: boolean;
+  /// `funcgraph-retaddr`: entries are recorded with the address that they return to, on targets without a CPU with that of the
+  /// function that called, and printed with it. Default false.
+  readonly retaddr?: boolean;
 }
+
+const OPTIONS = ['threshold', 'irqs', 'sleepTime', 'args', 'retval', 'retaddr'] as const;
 
 /// Names for the numbers in a recording.
 export interface Symbols {
@@ -31,6 +41,10 @@ export interface Symbols {
   comm(pid: number): string;
   /// Whether it is an interrupt entry.
   isInterrupt(site: number): boolean;
+  /// A return address as `caller+0x10/0x20`.
+  caller(address: number | bigint): string;
+  /// How `words` words of arguments of the function at an engine site id are printed; null: there is no type information.
+  params(site: number, words: number): readonly Param[] | null;
 }
 
 /// Characters of a piece of text, about.
@@ -40,18 +54,20 @@ export class GraphTracer extends Watcher {
   readonly #host: ClientHost;
   readonly #symbols: Symbols;
   readonly #buffers: TaskBuffers;
+  /// What is printed because it is recorded.
+  readonly #columns: Partial<TextOptions>;
   #index = -1;
 
   /// Use `Tracer.startGraph`.
   constructor(host: ClientHost, symbols: Symbols, options: GraphOptions) {
-    checkOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, 'threshold', 'irqs', 'sleepTime']);
+    checkOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, ...OPTIONS]);
     super(host.users, options);
-    const { threshold = 0, irqs = true, sleepTime = true } = options;
+    const { threshold = 0, irqs = true, sleepTime = true, args = false, retval = false, retaddr = false } = options;
     if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
-    checkBoolean('irqs', irqs);
-    checkBoolean('sleepTime', sleepTime);
+    for (const [name, value] of Object.entries({ irqs, sleepTime, args, retval, retaddr })) checkBoolean(name, value);
+    this.#columns = { retval, retaddr };
     this.#host = host;
     this.#symbols = symbols;
     this.#buffers = new TaskBuffers(host, options, () => this.#index);
@@ -63,7 +79,9 @@ export class GraphTracer extends Watcher {
       throw error;
     }
     const skipped = (irqs ? 0 : layout.GRAPH_SKIP_IRQS) | (sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP);
-    host.engine.exports.graph_options(this.#index, skipped, threshold);
+    const noted =
+      (args ? layout.GRAPH_ARGUMENTS : 0) | (retval ? layout.GRAPH_RESULTS : 0) | (retaddr ? layout.GRAPH_CALLERS : 0);
+    host.engine.exports.graph_options(this.#index, skipped | noted, threshold);
     this.beginWatching();
   }
 
@@ -94,7 +112,7 @@ export class GraphTracer extends Watcher {
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
   /// the buffer as it is; `consume`: `trace_pipe`.
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
-    const text = new GraphText(options, this.#symbols);
+    const text = new GraphText({ ...this.#columns, ...options }, this.#symbols);
     yield text.header();
     const event = new TraceEvent();
     const events = new Merge(this.#buffers.sources(options.consume ?? false));

@@ -21,10 +21,11 @@ import type { TaskCounts } from './memory.ts';
 import type { TracerName } from './session.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import type { Source } from './trace/merge.ts';
+import type { Param } from './trace/words.ts';
 import type { ClockName } from './tracer.ts';
 
 const MAGIC = Buffer.from('FPROBREC', 'latin1');
-const VERSION = 1;
+const VERSION = 2;
 const START = 24;
 const ROW_SIZE = 40;
 const SUFFIX = '.fprobe';
@@ -39,6 +40,11 @@ export interface RecordedSymbol {
   /// Function index and file offset of the body in the original module.
   readonly index: number;
   readonly offset: number;
+  /// Address of its site, and bytes of its body.
+  readonly ip: number;
+  readonly size: number;
+  /// Where arguments were recorded, how they are printed; null: nobody knows.
+  readonly params?: readonly Param[] | null;
 }
 
 /// One instance of a module that the thread loaded, instrumented or not.

@@ -36,6 +36,10 @@ export interface TraceRequest {
   readonly maxDepth: number;
   /// `tracing_thresh` in microseconds, 0 = everything.
   readonly threshold: number;
+  /// What events carry besides (`funcgraph-args`, `-retval`, `-retaddr`), of a graph.
+  readonly args: boolean;
+  readonly retval: boolean;
+  readonly retaddr: boolean;
   /// Which modules, by the names of their targets; all when empty.
   readonly module: readonly string[];
   readonly clock: ClockName;
@@ -56,6 +60,9 @@ const DEFAULTS: Omit<TraceRequest, 'directory' | 'started'> = {
   graphNotrace: [],
   maxDepth: 0,
   threshold: 0,
+  args: false,
+  retval: false,
+  retaddr: false,
   module: [],
   clock: 'mono',
   bufferPages: 1024,
@@ -128,6 +135,9 @@ function checkRequest(where: string, value: unknown): TraceRequest {
   }
   for (const key of ['maxDepth', 'verify', 'stackWords']) {
     if (!Number.isInteger(request[key]) || (request[key] as number) < 0) refuse(key, 'a whole number of 0 or more');
+  }
+  for (const key of ['args', 'retval', 'retaddr']) {
+    if (typeof request[key] !== 'boolean') refuse(key, 'true or false');
   }
   if (!((request.threshold as number) >= 0)) refuse('threshold', 'microseconds of 0 or more');
   const pages = request.bufferPages as number;

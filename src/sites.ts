@@ -5,7 +5,9 @@ import type { Memory } from './memory.ts';
 import { type AimedRegs, WordRegs } from './regs.ts';
 import { Machine } from './target/machine.ts';
 import type { MachineSite } from './target/machine-symbols.ts';
+import { unknownParams } from './target/params.ts';
 import type { Target, TargetSite } from './target/target.ts';
+import type { Param } from './trace/words.ts';
 
 export class Sites {
   readonly #byId: TargetSite[] = [];
@@ -63,6 +65,21 @@ export class Sites {
     return undefined;
   }
 
+  /// The function that an address is in, as a recorder stored it: `name+0x10/0x20`, offset and size as far as they are known.
+  caller(address: bigint): string {
+    if (address === 0n) return '[host]';
+    const site = this.around(address) ?? this.around(Number(address));
+    if (!site) return `0x${address.toString(16).padStart(8, '0')}`;
+    const [from, size] = typeof site.ip === 'bigint' ? placeOf(site as MachineSite) : [BigInt(site.ip), site.size];
+    return size === undefined ? site.name : `${site.name}+0x${(address - from).toString(16)}/0x${size.toString(16)}`;
+  }
+
+  /// How `count` words of arguments of a site are printed; null: there is no type information.
+  params(id: number, count: number): readonly Param[] | null {
+    const params = this.#byId[id]?.params;
+    return params === undefined ? unknownParams(count) : params;
+  }
+
   /// The name of the function at a site, its id where nobody knows one.
   symbol(id: number): string {
     return this.#byId[id]?.name ?? `0x${id.toString(16).padStart(8, '0')}`;
@@ -73,3 +90,5 @@ export class Sites {
     return this.#regs[id] ?? this.#words;
   }
 }
+
+const placeOf = ({ symbol }: MachineSite): [from: bigint, size: number] => [symbol.address, symbol.size];

@@ -139,6 +139,8 @@ export class Tracer {
       symbol: (site) => this.#sites.symbol(site),
       comm: (pid) => tasks.comm(pid),
       isInterrupt: (site) => this.#sites.byId(site)?.isInterrupt ?? false,
+      caller: (address) => this.#sites.caller(BigInt(address)),
+      params: (site, count) => this.#sites.params(site, count),
     };
     this.#host = {
       engine,

@@ -10,7 +10,7 @@ type Func = (...args: unknown[]) => unknown;
 
 const ELSEWHERE: readonly [cases: string, why: string][] = [
   ['H9, H26, H27', 'graph and profile beside each other: test/tracer.test.ts and test/target/programs.engine.test.ts'],
-  ['H10, H11', 'recordings carry no return values; the text of both is tested in test/trace/graph-text.test.ts'],
+  ['H10, H11', 'return values: test/records.test.ts'],
   ['H12', 'globs alone: test/glob.test.ts'],
   ['H13 to H16', 'pid filters are control files'],
   [

@@ -11,7 +11,7 @@ test('misspelt options', async () => {
   expect(() => tracer.startGraph({ filters: 'run' } as never)).toThrow(
     Object.assign(
       new TypeError(
-        "startGraph has no option 'filters', expected filter, notrace, bufferPages, mode, threshold, irqs, sleepTime",
+        "startGraph has no option 'filters', expected filter, notrace, bufferPages, mode, threshold, irqs, sleepTime, args, retval, retaddr",
       ),
       {
         code: 'EINVAL',

@@ -40,7 +40,7 @@ const HEADER: RecordingHeader = {
   modules: [
     { name: 'm', functions: 2, notrace: 0, matched: 2, size: 9, instrumentedSize: 10, loadTime: 1.5, cached: false },
   ],
-  symbols: [{ site: 0, name: 'main', module: 0, index: 1, offset: 33 }],
+  symbols: [{ site: 0, name: 'main', module: 0, index: 1, offset: 33, ip: 33, size: 8 }],
   globs: [{ option: 'filter', glob: 'x*', matched: 0, nearest: ['y'] }],
   counts: { entries: 2, returns: 2, unwound: 0, overrun: 0, stray: 0 },
   lost: 3,
@@ -111,7 +111,7 @@ describe('recordings', () => {
     expect(refused(Buffer.from('{"not": "a recording, whatever its size is"}'))).toMatchObject({ offset: 0 });
     const version = Buffer.from(whole);
     version[8] = 9;
-    expect(refused(version).message).toBe('F: version 9 at byte 8, expected 1: use the fprobe that recorded it');
+    expect(refused(version).message).toBe('F: version 9 at byte 8, expected 2: use the fprobe that recorded it');
     for (const at of [24, 200, whole.length - 1]) {
       const changed = Buffer.from(whole);
       changed[at] ^= 1;

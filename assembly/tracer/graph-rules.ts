@@ -9,8 +9,8 @@
 
 import { frames_forget, gops_address, gops_kind, gops_registered } from '../gops';
 import {
-  ABI_GRAPH_DEPTH, ABI_GRAPH_FILTER, ABI_GRAPH_NOTRACE, ABI_TASKS, CONTEXT_IRQ, EINVAL, GOPS_GRAPH, GOPS_OPTIONS,
-  GOPS_PROFILE, GOPS_THRESHOLD, GRAPH_HAS_THRESHOLD, GRAPH_INSIDE, GRAPH_IRQ, GRAPH_SKIP_IRQS, GRAPH_SKIP_SLEEP,
+  ABI_CALLING_MASK, ABI_GRAPH_DEPTH, ABI_GRAPH_FILTER, ABI_GRAPH_NOTRACE, ABI_TASKS, CONTEXT_IRQ, EINVAL, GOPS_GRAPH, GOPS_OPTIONS,
+  GOPS_PROFILE, GOPS_THRESHOLD, GRAPH_ARGUMENTS, GRAPH_HAS_THRESHOLD, GRAPH_INSIDE, GRAPH_IRQ, GRAPH_NOTES, GRAPH_RESULTS, GRAPH_SKIP_IRQS, GRAPH_SKIP_SLEEP,
   GRAPH_STATE, GRAPH_STATE_SHIFT, GRAPH_UNTRACED, SITE_FLAGS, SITE_GRAPH_FUNCTION, SITE_GRAPH_MASK, SITE_GRAPH_NOTRACE,
   TASK_CONTEXT, TASK_NEXT,
 } from '../layout';
@@ -66,14 +66,14 @@ export function graph_dismiss(task: u32, index: u32, depth: i32): bool {
 
 // ---- settings
 
-/// Options of a graph user, GRAPH_SKIP_IRQS and GRAPH_SKIP_SLEEP, and tracing_thresh in units of the clock: 0, or
+/// Options of a graph user, GRAPH_SKIP_IRQS, GRAPH_SKIP_SLEEP and GRAPH_NOTES, and tracing_thresh in units of the clock: 0, or
 /// returns alone are recorded, of activations that took at least that long. A profile user has GRAPH_SKIP_SLEEP only. He
 /// forgets what is in flight when that changes, the other at another threshold. 0 or -EINVAL.
 export function graph_options(index: u32, options: u32, threshold: f64): i32 {
   if (!gops_registered(index) || !(threshold >= 0 && threshold < TIME_LIMIT)) return -EINVAL;
   const isGraph = gops_kind(index) == GOPS_GRAPH;
   if (!isGraph && (gops_kind(index) != GOPS_PROFILE || threshold >= 1)) return -EINVAL;
-  if (options & ~(GRAPH_SKIP_SLEEP | (isGraph ? GRAPH_SKIP_IRQS : 0))) return -EINVAL;
+  if (options & ~(GRAPH_SKIP_SLEEP | (isGraph ? GRAPH_SKIP_IRQS | GRAPH_NOTES : 0))) return -EINVAL;
   sync();
   const gops = gops_address(index);
   const before = load<u32>(gops, GOPS_OPTIONS);
@@ -84,6 +84,8 @@ export function graph_options(index: u32, options: u32, threshold: f64): i32 {
       else store<u64>(task_variable_address(task, index), 0);
     }
   }
+  const others = load<u32>(0, ABI_CALLING_MASK) & ~(1 << index);
+  store<u32>(0, others | (options & (GRAPH_ARGUMENTS | GRAPH_RESULTS) ? 1 << index : 0), ABI_CALLING_MASK);
   if ((before ^ options) & GRAPH_SKIP_SLEEP) task_account(options & GRAPH_SKIP_SLEEP ? 1 : -1);
   store<u64>(gops, <u64>threshold, GOPS_THRESHOLD);
   store<u32>(gops, options | (<u64>threshold ? GRAPH_HAS_THRESHOLD : 0), GOPS_OPTIONS);

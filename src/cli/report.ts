@@ -17,12 +17,16 @@ import { GraphText } from '../trace/graph-text.ts';
 import type { BufferInfo } from '../trace/header.ts';
 import { Merge } from '../trace/merge.ts';
 import { type CountedFunction, profileTable, type SortKey, sumByName } from '../trace/profile-table.ts';
+import type { Param } from '../trace/words.ts';
 import type { TraceOptions } from './trace-options.ts';
 
 /// Text is handed out in pieces of about this many characters.
 const PIECE = 1 << 16;
 /// What `M:` says in the banner of latency-format: nothing interrupts a function here.
 const MODEL = 'NONE';
+
+/// In place of a function's number: the host called.
+const HOST = UNKNOWN - 1;
 
 /// Called now and then with how much of the work is done, 0 to 1.
 export type Progress = (done: number) => void;
@@ -32,6 +36,10 @@ class Symbols {
   readonly bases: number[] = [];
   readonly #names: string[] = [];
   readonly #addresses: number[] = [];
+  readonly #params: (readonly Param[] | null | undefined)[] = [];
+  readonly #sizes: number[] = [];
+  /// Of each recording: the number of the function at an address.
+  readonly #numbers: Map<number, number>[] = [];
 
   constructor(recordings: readonly Recording[]) {
     const shown = displayNames(recordings);
@@ -39,9 +47,14 @@ class Symbols {
     recordings.forEach(({ symbols }, r) => {
       this.bases.push(base);
       let next = base;
-      for (const { site, module, index, offset } of symbols) {
+      const numbers = new Map<number, number>();
+      this.#numbers.push(numbers);
+      for (const { site, module, index, offset, ip, size, params } of symbols) {
+        numbers.set(ip, base + site);
         this.#names[base + site] = shown(r, module, index);
         this.#addresses[base + site] = offset;
+        this.#params[base + site] = params;
+        this.#sizes[base + site] = size;
         next = Math.max(next, base + site + 1);
       }
       base = next;
@@ -50,6 +63,21 @@ class Symbols {
 
   symbol(number: number): string {
     return number === UNKNOWN ? '[unknown]' : (this.#names[number] ?? `0x${number.toString(16).padStart(8, '0')}`);
+  }
+
+  /// Of recording `r`: the number of the function at an address, HOST for 0.
+  numberAt(r: number, address: number): number {
+    return address === 0 ? HOST : (this.#numbers[r].get(address) ?? UNKNOWN);
+  }
+
+  /// A caller that `numberAt` found, as far as is known where: at its beginning.
+  caller(number: number): string {
+    if (number < 0) return number === HOST ? '[host]' : this.symbol(number);
+    return `${this.symbol(number)}+0x0/0x${this.#sizes[number].toString(16)}`;
+  }
+
+  params(number: number): readonly Param[] | null {
+    return this.#params[number] ?? null;
   }
 
   address(number: number): number {
@@ -128,6 +156,8 @@ export function* traceText(
   const names = {
     symbol: (place: Place) => symbols.symbol(Number(place)),
     comm: (_pid: number, cpu: number) => recordings[cpu].comm,
+    params: (place: Place) => symbols.params(Number(place)),
+    caller: (number: number | bigint) => symbols.caller(Number(number)),
   };
   const merge = new Merge(recordings.map((recording, cpu) => recordingSource(recording, cpu, recording.pid)));
   const event = new TraceEvent();
@@ -135,6 +165,7 @@ export function* traceText(
     if (!merge.next(event)) return false;
     const { kind } = event;
     if (kind === ENTRY || kind === RETURN || kind === UNWOUND) event.func += symbols.bases[event.cpu];
+    if (event.retaddr !== null) event.retaddr = symbols.numberAt(event.cpu, Number(event.retaddr));
     return true;
   };
 

@@ -11,14 +11,23 @@ export interface TraceOptions {
   readonly graph: Partial<GraphOptions>;
   readonly func: Partial<FunctionOptions>;
   readonly calls: CallOptions;
+  readonly recorded: Recorded;
   /// Off: a full buffer drops what is new, not what is oldest.
   readonly overwrite: boolean;
+}
+
+/// What is to be recorded besides functions and times.
+interface Recorded {
+  readonly args?: boolean;
+  readonly retval?: boolean;
+  readonly retaddr?: boolean;
 }
 
 type Switches = {
   graph: Partial<GraphOptions>;
   func: Partial<FunctionOptions>;
   calls: CallOptions;
+  recorded: Recorded;
   overwrite: boolean;
 };
 
@@ -52,6 +61,15 @@ const calls = (key: keyof CallOptions): TraceOption => ({
   },
 });
 
+/// What is recorded, and, where text has an option for it, printed.
+const recorded = (key: keyof Recorded, tracer: TracerName = 'function_graph'): TraceOption => ({
+  tracer,
+  set: (switches, on) => {
+    switches.recorded = { ...switches.recorded, [key]: on };
+    if (key !== 'args') switches.graph = { ...switches.graph, [key]: on };
+  },
+});
+
 const OPTIONS: Readonly<Record<string, TraceOption>> = {
   'print-parent': func('printParent'),
   'sym-offset': func('symOffset'),
@@ -70,6 +88,7 @@ const OPTIONS: Readonly<Record<string, TraceOption>> = {
   },
   func_stack_trace: calls('stackTrace'),
   'func-no-repeats': calls('noRepeats'),
+  'func-args': recorded('args', 'function'),
   'funcgraph-cpu': graph('cpu'),
   'funcgraph-overhead': graph('overhead'),
   'funcgraph-proc': graph('proc'),
@@ -77,23 +96,21 @@ const OPTIONS: Readonly<Record<string, TraceOption>> = {
   'funcgraph-abstime': graph('abstime'),
   'funcgraph-irqs': graph('irqs'),
   'funcgraph-tail': graph('tail'),
+  'funcgraph-args': recorded('args'),
+  'funcgraph-retval': recorded('retval'),
+  'funcgraph-retval-hex': graph('retvalHex'),
+  'funcgraph-retaddr': recorded('retaddr'),
 };
-
-/// Those of ftrace for which a recording has nothing to print.
-const NOT_RECORDED = ['funcgraph-args', 'funcgraph-retval', 'funcgraph-retval-hex', 'funcgraph-retaddr', 'func-args'];
 
 /// Every name that `-O` takes.
 export const TRACE_OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
 
 /// Reads the values of `-O`, for a run with `tracer`. Throws UsageError for what is no option, or another tracer's.
 export function parseTraceOptions(values: readonly string[], tracer: TracerName): TraceOptions {
-  const switches: Switches = { graph: {}, func: {}, calls: {}, overwrite: true };
+  const switches: Switches = { graph: {}, func: {}, calls: {}, recorded: {}, overwrite: true };
   for (const value of values) {
     const on = !value.startsWith('no');
     const name = on ? value : value.slice(2);
-    if (NOT_RECORDED.includes(name)) {
-      throw new UsageError(`trace: option ${name}: recordings have no arguments and return values`);
-    }
     if (!Object.hasOwn(OPTIONS, name)) {
       throw new UsageError(`trace: there is no option '${value}'${expectedNames(name, TRACE_OPTION_NAMES)}`);
     }
@@ -102,6 +119,11 @@ export function parseTraceOptions(values: readonly string[], tracer: TracerName)
       throw new UsageError(`trace: option ${name} belongs to the tracer ${option.tracer}, this is ${tracer}`);
     }
     option.set(switches, on);
+  }
+  if (tracer === 'function' && switches.recorded.args) {
+    const { stackTrace, noRepeats } = switches.calls;
+    const other = stackTrace ? 'func_stack_trace' : noRepeats ? 'func-no-repeats' : undefined;
+    if (other) throw new UsageError(`trace: options func-args and ${other} exclude each other`);
   }
   return switches;
 }

@@ -68,6 +68,7 @@ export async function trace(args: string[]): Promise<number> {
     graphNotrace: values['graph-notrace'] ?? [],
     maxDepth: number('--max-graph-depth', values['max-graph-depth'] ?? '0', 0, 2 ** 31 - 1),
     threshold: number('--threshold', values.threshold ?? '0', 0, 1e9),
+    ...options.recorded,
     module: values.module ?? [],
     clock: choice('-C', values.clock, CLOCKS),
     bufferPages: bufferPages(values['buffer-size'] ?? DEFAULT_BUFFER_KB),

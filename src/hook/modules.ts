@@ -27,7 +27,7 @@ export class Modules implements ModuleHook {
   readonly #cache: Cache | undefined;
   /// Modules that this thread instrumented.
   readonly #made = new WeakMap<Prepared, Made>();
-  /// Recordings hold no arguments; what a program does with its tracer is not known.
+  /// Recordings hold arguments and results only if asked for; what a program does with its tracer is not known.
   readonly #args: boolean;
   #failures = 0;
 
@@ -36,7 +36,7 @@ export class Modules implements ModuleHook {
     this.#tracer = tracer;
     this.#recorder = recorder;
     this.#cache = cache;
-    this.#args = recorder === undefined;
+    this.#args = recorder === undefined || recorder.request.args || recorder.request.retval;
   }
 
   prepare(bytes: Uint8Array<ArrayBuffer>, from: string | undefined): PreparedBytes | undefined {

@@ -21,7 +21,7 @@ import type { Prepared } from '../target/prepare.ts';
 import type { TargetSite } from '../target/target.ts';
 import type { WasmTarget } from '../target/wasm.ts';
 import { decodePage, pageBatch } from '../trace/decode.ts';
-import { LOST } from '../trace/events.ts';
+import { LOST, TraceEvent } from '../trace/events.ts';
 import { Tracer } from '../tracer.ts';
 import { Verifier } from './verify.ts';
 
@@ -101,7 +101,9 @@ export class Recorder {
     this.tracer.maxGraphDepth = maxDepth;
     const ticks = this.request.clock === 'mono' ? threshold * TICKS_PER_US : threshold;
     // Calls and their parents can be read off a graph: `function` records one too.
-    this.#graph = this.tracer.startGraph({ filter, notrace, bufferPages, mode, threshold: ticks });
+    const { args, retval, retaddr } = this.request;
+    const options = { bufferPages, mode, threshold: ticks, args, retval, retaddr };
+    this.#graph = this.tracer.startGraph({ filter, notrace, ...options });
   }
 
   /// The clock of the tracer. Leaves what was recorded so far, each time after twice as long.
@@ -167,7 +169,7 @@ export class Recorder {
     if (state === this.#written) return;
     const pages = this.#graph?.rawPages() ?? [];
     const rows = this.#profile?.rows() ?? [];
-    const used = this.#profile ? rows.map(({ site }) => site) : sitesOnPages(pages);
+    const used = this.#profile ? rows.map(({ site }) => site) : this.#sitesOnPages(pages);
     const { clock, tracer, directory } = this.request;
     const header: RecordingHeader = {
       pid: process.pid,
@@ -195,17 +197,42 @@ export class Recorder {
     this.#written = state;
   }
 
+  /// The sites that occur in ring pages, as functions or as callers, ascending.
+  #sitesOnPages(pages: readonly Uint8Array[]): number[] {
+    const used = new Set<number>();
+    const callers = new Set<number>();
+    const batch = pageBatch();
+    const event = new TraceEvent();
+    for (const page of pages) {
+      decodePage(new Uint32Array(page.buffer, page.byteOffset, page.length >>> 2), 0, batch);
+      for (let i = 0; i < batch.count; i++) if (batch.kind[i] !== LOST) used.add(batch.func[i]);
+      if (!this.request.retaddr) continue;
+      for (let i = 0; i < batch.count; i++) {
+        batch.read(i, event);
+        if (event.retaddr !== null) callers.add(Number(event.retaddr));
+      }
+    }
+    if (callers.size > 0) for (const { site } of this.#known()) if (callers.has(Number(site.ip))) used.add(site.id);
+    return [...used].sort((a, b) => a - b);
+  }
+
+  #known(): readonly { readonly site: TargetSite }[] {
+    return this.#sites.filter((entry) => entry !== undefined);
+  }
+
   #symbols(used: readonly number[]): RecordedSymbol[] {
     return used.flatMap((id) => {
       const found = this.#sites[id];
       if (!found) return [];
-      const { index, ip, name } = found.site;
-      return [{ site: id, name, module: found.module, index, offset: Number(ip) % TARGET_STRIDE }];
+      const { index, name, size = 0, params } = found.site;
+      const ip = Number(found.site.ip);
+      const symbol = { site: id, name, module: found.module, index, offset: ip % TARGET_STRIDE, ip, size };
+      return [this.request.args ? { ...symbol, params } : symbol];
     });
   }
 
   #globs(): GlobUse[] {
-    const sites = this.#sites.filter((entry) => entry !== undefined).map(({ site }) => site);
+    const sites = this.#known().map(({ site }) => site);
     const uses: GlobUse[] = this.request.module.map((glob) => use('module', glob, this.#moduleNames));
     for (const option of FUNCTION_GLOBS) for (const glob of this.request[option]) uses.push(use(option, glob, sites));
     return uses;
@@ -215,15 +242,4 @@ export class Recorder {
 function use(option: GlobUse['option'], glob: string, among: readonly { readonly name: string }[]): GlobUse {
   const matched = among.filter(compileFilter({ filter: glob })).length;
   return { option, glob, matched, nearest: matched > 0 ? [] : nearestNames(glob, among) };
-}
-
-/// The sites that occur in ring pages, ascending.
-function sitesOnPages(pages: readonly Uint8Array[]): number[] {
-  const used = new Set<number>();
-  const batch = pageBatch();
-  for (const page of pages) {
-    decodePage(new Uint32Array(page.buffer, page.byteOffset, page.length >>> 2), 0, batch);
-    for (let i = 0; i < batch.count; i++) if (batch.kind[i] !== LOST) used.add(batch.func[i]);
-  }
-  return [...used].sort((a, b) => a - b);
 }

@@ -39,6 +39,7 @@ export function functionNames(
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\x00-\x1f\x7f]/g;
 
-function printable(name: string): string {
+/// `name` with its control characters shown.
+export function printable(name: string): string {
   return name.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -4,6 +4,8 @@
 import type { Engine } from '../engine.ts';
 import { badRange, badType, shown, WasmFormatError } from '../errors.ts';
 import { EXPORT_START, RESERVED_PREFIX } from '../instrument/abi.ts';
+import { Names } from '../instrument/names.ts';
+import { customSections } from '../instrument/reader.ts';
 import { native } from '../native.ts';
 import { functionNames } from '../symbols/function-names.ts';
 import { type DebugFiles, Locations } from '../symbols/locations.ts';
@@ -157,6 +159,11 @@ export class Linking {
     const info = this.#prepared.describe(instance);
     const namesOf = functionNames(info, this.#options.symbols);
     const locations = new Locations(info, this.#options.debugFiles);
+    let names: Names | undefined;
+    const locals = () => {
+      names ??= new Names(...customSections(info, 'name'));
+      return names.locals;
+    };
     // A module of imports or data only has none, and the engine adds no less than one.
     const count = facts.sites.length;
     const firstSite = count > 0 ? engine.addSites(count) : engine.memory.siteCount();
@@ -169,6 +176,7 @@ export class Linking {
           namesOf(body.index),
           locations,
           signature(body.index),
+          locals,
         ),
     );
     for (const site of sites) engine.memory.setSiteIp(site.id, site.ip);

@@ -20,6 +20,7 @@ import { describe, registerFile } from './machine-description.ts';
 import { MachineProgram, ProgramError } from './machine-program.ts';
 import { type MachineSite, type MachineSymbol, machineSites, type SymbolOptions } from './machine-symbols.ts';
 import { type CpuContext, MachineTask } from './machine-task.ts';
+import { cParams } from './params.ts';
 import type { Target } from './target.ts';
 
 export interface MachineOptions {
@@ -120,7 +121,8 @@ export class Machine implements Target {
     this.types = types;
     this.model = { ...model, threadSize: stackSize };
     this.firstSite = placed.length > 0 ? engine.addSites(placed.length) : 0;
-    this.sites = placed.map((site, k) => ({ ...site, id: this.firstSite + k }));
+    const paramsOf = cParams(types ?? {});
+    this.sites = placed.map((site, k) => ({ ...site, id: this.firstSite + k, params: paramsOf(site.name) }));
     for (const { id, index, ip, name: symbol } of this.sites) {
       this.#indexOf.set(symbol, index);
       engine.exports.site_set_ip(id, Number(ip & 0xffff_ffffn), Number(ip >> 32n));

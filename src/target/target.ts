@@ -3,6 +3,7 @@
 
 import type { AimedRegs, Signature } from '../regs.ts';
 import type { SourceLocation } from '../symbols/locations.ts';
+import type { Param } from '../trace/words.ts';
 
 /// One patchable function entry of a target.
 export interface TargetSite {
@@ -23,6 +24,10 @@ export interface TargetSite {
   readonly isInterrupt?: boolean;
   /// Types of parameters and results, where the target knows them.
   readonly types?: Signature;
+  /// Bytes of the function, where the target has code.
+  readonly size?: number;
+  /// How its arguments are printed; null: there is no type information. Undefined: every word as one that is not known.
+  readonly params?: readonly Param[] | null;
 }
 
 /// A function that has no site, and why.

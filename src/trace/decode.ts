@@ -18,6 +18,10 @@
 
 import { FRAME_WORDS, SHADOW_STACK_WORDS_MAX } from '../../assembly/layout.ts';
 import {
+  NOTE_CALLER,
+  NOTE_MASK,
+  NOTE_RESULT,
+  NOTE_WORDS_SHIFT,
   RECORD_DEPTH,
   RECORD_ENTRY,
   RECORD_FUNCTION,
@@ -37,6 +41,7 @@ import {
   RING_PAGE_USED,
 } from '../../assembly/ring-layout.ts';
 import { Batch, ENTRY, FUNCTION, RETURN, UNWOUND } from './events.ts';
+import { noteFits } from './notes.ts';
 
 const HIGH = 2 ** 32;
 const WORD_BYTES_SHIFT = 2;
@@ -72,6 +77,7 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
   const times = batch.time;
   const calls = batch.call;
   batch.count = 0;
+  batch.notes.clear();
 
   if (header + (RING_PAGE_SIZE >>> WORD_BYTES_SHIFT) > words.length) {
     batch.lost(0, 0);
@@ -143,6 +149,9 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
     } else if (type === RECORD_DEPTH) {
       depth = payload;
       sound = depth < DEPTH_LIMIT;
+    } else if (type === RECORD_TIME && payload !== 0) {
+      at = addNote(batch, n - 1, words, at, end);
+      sound = at > 0;
     } else if (type === RECORD_TIME) {
       sound = at < end;
       if (!sound) break;
@@ -176,6 +185,18 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
   batch.count = n;
   if (!sound) batch.lost(0, time);
   return sound;
+}
+
+/// Adds the note whose words begin at `at`, behind its record, to event `n`. Returns where it ends; 0: it is damaged.
+function addNote(batch: Batch, n: number, words: Uint32Array, at: number, end: number): number {
+  const payload = words[at - RECORD_WORDS] >>> RECORD_PAYLOAD_SHIFT;
+  const note = payload & NOTE_MASK;
+  const size = payload >>> NOTE_WORDS_SHIFT;
+  const behind = at + size * RECORD_WORDS;
+  if (n < 0 || words[at - 1] !== 0 || behind > end || !noteFits(note, size)) return 0;
+  const kind = batch.kind[n];
+  if (note === NOTE_RESULT ? kind !== RETURN : kind !== ENTRY && (kind !== FUNCTION || note === NOTE_CALLER)) return 0;
+  return batch.notes.add(n, note, words, at, size) ? behind : 0;
 }
 
 /// The 64-bit time at word index `at`, or −1 for one that a number cannot hold exactly.

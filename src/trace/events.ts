@@ -6,6 +6,8 @@
 // Times are numbers of nanoseconds (or of clock units) below 2^53. Functions are numbers too, dense site ids on every
 // target; names come in only where text is made.
 
+import { Notes } from './notes.ts';
+
 export const ENTRY = 1;
 export const RETURN = 2;
 /// The frame was left without returning: a trap, a throw, a longjmp. `time` is when that was noticed.
@@ -95,6 +97,8 @@ export class Batch {
   readonly callerHigh: Uint32Array;
   /// Of FUNCTION alone: the task.
   readonly pid: Uint32Array;
+  /// What events carry besides.
+  readonly notes = new Notes();
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -119,7 +123,7 @@ export class Batch {
     this.call[i] = time;
   }
 
-  /// Puts event `i` into `event`. The fields that a batch does not carry (cpu, pid, text, words) are left alone.
+  /// Puts event `i` into `event`. The fields that a batch does not carry (cpu, pid, text) are left alone.
   read(i: number, event: TraceEvent): void {
     const kind = this.kind[i] as EventKind;
     event.kind = kind;
@@ -128,5 +132,12 @@ export class Batch {
     event.call = this.call[i];
     event.func = kind === LOST ? 0 : this.func[i];
     event.count = kind === LOST ? this.func[i] : 0;
+    if (this.notes.count > 0) {
+      this.notes.read(i, event);
+    } else {
+      event.retaddr = null;
+      event.args = null;
+      event.retval = null;
+    }
   }
 }

@@ -74,8 +74,9 @@ export interface GraphNames {
   comm?(pid: number, cpu: number): string;
   /// A return address as `caller+0x10/0x20`.
   caller?(retaddr: number | bigint): string;
-  /// The parameters of a function, null when there is no type information.
-  params?(func: number): readonly Param[] | null;
+  /// The parameters of a function, null when there is no type information. `words`: how many were recorded, for functions of
+  /// which no more is known.
+  params?(func: number, words: number): readonly Param[] | null;
   /// Whether a function is an interrupt entry.
   isInterrupt?(func: number): boolean;
 }
@@ -295,7 +296,7 @@ export class GraphText {
   }
 
   #arguments(entry: TraceEvent): string {
-    return entry.args === null ? '' : argumentText(this.#names.params?.(entry.func), entry.args);
+    return entry.args === null ? '' : argumentText(this.#names.params?.(entry.func, entry.args.length), entry.args);
   }
 
   #caller(entry: TraceEvent): string {

@@ -14,6 +14,8 @@ export interface RingEvent {
   call: number;
   /// Of a function: the task.
   pid?: number;
+  /// Its notes, by kind.
+  notes?: Record<number, bigint[]>;
 }
 
 export interface Page {
@@ -63,6 +65,16 @@ function readPage(load: (address: number) => number, page: number, sequence: num
     else if (type === ringLayout.RECORD_FUNCTION) {
       events.push({ type: 'function', site: payload, time, depth, call: load64(at), pid });
       at += ringLayout.RECORD_SIZE;
+    } else if (type === ringLayout.RECORD_TIME && payload !== 0) {
+      const size = payload >>> ringLayout.NOTE_WORDS_SHIFT;
+      const last = events.at(-1);
+      if (!last || at + size * 8 > end) throw new Error(`note ${payload} belongs to nothing`);
+      const words = Array.from(
+        { length: size },
+        (_, k) => BigInt(load(at + 8 * k)) | (BigInt(load(at + 8 * k + 4)) << 32n),
+      );
+      last.notes = { ...last.notes, [payload & ringLayout.NOTE_MASK]: words };
+      at += size * 8;
     } else if (type === ringLayout.RECORD_TIME) {
       time = load64(at);
       at += ringLayout.RECORD_SIZE;

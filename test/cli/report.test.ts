@@ -68,10 +68,10 @@ describe('function_graph', () => {
     const two = recording([], {
       modules: [module('a.wasm'), module('b.wasm')],
       symbols: [
-        { site: 0, name: 'free', module: 0, index: 3, offset: 1 },
-        { site: 1, name: 'free', module: 1, index: 7, offset: 1 },
-        { site: 2, name: 'only', module: 1, index: 8, offset: 1 },
-        { site: 3, name: 'func[9]', module: 1, index: 9, offset: 1 },
+        { site: 0, name: 'free', module: 0, index: 3, offset: 1, ip: 1, size: 8 },
+        { site: 1, name: 'free', module: 1, index: 7, offset: 1, ip: 1, size: 8 },
+        { site: 2, name: 'only', module: 1, index: 8, offset: 1, ip: 1, size: 8 },
+        { site: 3, name: 'func[9]', module: 1, index: 9, offset: 1, ip: 1, size: 8 },
       ],
       pages: pages([0, 1, 2, 3].reduce((page, site) => page.entry(site, 1).return(site, 1), new PageWriter(0, 0))),
     });

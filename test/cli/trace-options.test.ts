@@ -8,8 +8,11 @@ describe('-O', () => {
       const tracer = /^func[_-]/.test(name) ? 'function' : 'function_graph';
       const on = parseTraceOptions([name], tracer);
       const off = parseTraceOptions([`no${name}`], tracer);
-      const values = ({ graph, func, calls, overwrite }: typeof on) =>
-        new Set([...Object.values({ ...graph, ...func, ...calls }), ...(name === 'overwrite' ? [overwrite] : [])]);
+      const values = ({ graph, func, calls, recorded, overwrite }: typeof on) =>
+        new Set([
+          ...Object.values({ ...graph, ...func, ...calls, ...recorded }),
+          ...(name === 'overwrite' ? [overwrite] : []),
+        ]);
       expect(values(on), name).toEqual(new Set([true]));
       expect(values(off), name).toEqual(new Set([false]));
     }
@@ -23,11 +26,33 @@ describe('-O', () => {
     ['funcgraph-pro', "there is no option 'funcgraph-pro'; nearest: funcgraph-proc"],
     ['nofuncgrph-cpu', "there is no option 'nofuncgrph-cpu'; nearest: funcgraph-cpu"],
     ['func-no-repeats', 'option func-no-repeats belongs to the tracer function, this is function_graph'],
-    ['funcgraph-args', 'option funcgraph-args: recordings have no arguments and return values'],
+    ['func-args', 'option func-args belongs to the tracer function, this is function_graph'],
     ['constructor', "there is no option 'constructor', expected one of print-parent"],
     ['', "there is no option ''"],
   ])('refuses %s', (value, message) => {
     expect(() => parseTraceOptions([value], 'function_graph')).toThrow(message);
+  });
+});
+
+describe('what is recorded', () => {
+  test('is asked for by the options that print it', () => {
+    const { graph, recorded } = parseTraceOptions(
+      ['funcgraph-args', 'funcgraph-retval', 'funcgraph-retval-hex', 'funcgraph-retaddr', 'nofuncgraph-retaddr'],
+      'function_graph',
+    );
+    expect(recorded).toEqual({ args: true, retval: true, retaddr: false });
+    expect(graph).toEqual({ retval: true, retvalHex: true, retaddr: false });
+  });
+
+  test.each(['func_stack_trace', 'func-no-repeats'])('arguments exclude %s', (other) => {
+    const message = `trace: options func-args and ${other} exclude each other`;
+    for (const values of [
+      ['func-args', other],
+      [other, 'func-args'],
+    ]) {
+      expect(() => parseTraceOptions(values, 'function')).toThrow(message);
+    }
+    expect(parseTraceOptions(['func-args', other, `no${other}`], 'function').recorded.args).toBe(true);
   });
 });
 

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import {
+  NOTE_ARGUMENTS,
+  NOTE_CALLER,
+  NOTE_RESULT,
+  NOTE_WORDS_SHIFT,
   RECORD_DEPTH,
   RECORD_ENTRY,
   RECORD_FUNCTION,
@@ -118,6 +122,40 @@ describe('pages', () => {
     expect(decode(new PageWriter(0, 0).record(RECORD_FUNCTION, 3, 5)).sound).toBe(false);
   });
 
+  test('notes belong to the event in front of them', () => {
+    const page = new PageWriter(0, 0, 3)
+      .entry(1, 1)
+      .note(NOTE_CALLER, 2n ** 64n - 1n)
+      .note(NOTE_ARGUMENTS, 1n, 2n);
+    page.entry(2, 1).note(NOTE_ARGUMENTS).return(2, 1).note(NOTE_RESULT, 5n).returnLong(1, 1, 1).entry(3, 1);
+    const { sound, rows } = decode(page);
+    expect(sound).toBe(true);
+    expect(rows.map(([kind]) => kind)).toEqual([LOST, ENTRY, ENTRY, RETURN, RETURN, ENTRY]);
+    const event = new TraceEvent();
+    const notes = (i: number) => {
+      batch.read(i, event);
+      return [event.retaddr, event.args, event.retval];
+    };
+    const expected = [
+      [null, null, null],
+      [2n ** 64n - 1n, [1n, 2n], null],
+      [null, [], null],
+      [null, null, 5n],
+      [null, null, null],
+      [null, null, null],
+    ];
+    expect(expected.map((_, i) => notes(i))).toEqual(expected);
+    for (const i of [4, 1, 1, 3, 0, 2]) expect(notes(i)).toEqual(expected[i]); // in any order
+    decode(new PageWriter(0, 0).entry(1, 1));
+    expect(notes(0)).toEqual([null, null, null]);
+  });
+
+  test('a page full of notes', () => {
+    const page = new PageWriter(0, 0).entry(1, 1);
+    while (page.room >= 32) page.return(1, 0).note(NOTE_RESULT, 7n).entry(1, 0);
+    expect(decode(page).sound).toBe(true);
+  });
+
   test('a return belongs to the newest entry at its depth', () => {
     const page = new PageWriter(0, 0).entry(1, 1).depth(0).entry(1, 1).return(1, 1);
     expect(decode(page).rows.at(-1)).toEqual([RETURN, 1, 0, 3, 2]);
@@ -173,6 +211,17 @@ describe('damaged pages end with an unknown loss', () => {
     ['time without its second word', start().record(RECORD_TIME, 0, 0)],
     ['time that goes back', start().time(100)],
     ['depth that no stack has', start().depth(RECORD_SITE_MAX)],
+    ['a note of no kind', start().note(0, 1n)],
+    ['a note of a kind that there is not', start().note(7, 1n)],
+    ['a note with time in it', start().record(RECORD_TIME, NOTE_ARGUMENTS, 1)],
+    ['a note that is longer than the page', start().record(RECORD_TIME, (600 << NOTE_WORDS_SHIFT) | NOTE_ARGUMENTS, 0)],
+    ['a note whose words are missing', start().record(RECORD_TIME, (2 << NOTE_WORDS_SHIFT) | NOTE_ARGUMENTS, 0, 5)],
+    ['seven arguments', start().note(NOTE_ARGUMENTS, 1n, 2n, 3n, 4n, 5n, 6n, 7n)],
+    ['arguments twice', start().note(NOTE_ARGUMENTS, 1n).note(NOTE_ARGUMENTS, 1n)],
+    ['two callers', start().note(NOTE_CALLER, 1n, 2n)],
+    ['the result of an entry', start().note(NOTE_RESULT, 1n)],
+    ['arguments of a return', start().return(1, 1).note(NOTE_ARGUMENTS, 1n), 2],
+    ['the result of what was left otherwise', start().unwound(1, 1, 101).note(NOTE_RESULT, 1n), 2],
   ])('%s', (_, page: PageWriter, before = 1) => {
     const { sound, rows } = decode(page);
     expect(sound).toBe(false);

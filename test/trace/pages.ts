@@ -1,6 +1,7 @@
 // Writes ring-buffer pages for tests: records one by one, with nothing left out that a caller does not leave out itself.
 
 import {
+  NOTE_WORDS_SHIFT,
   RECORD_DEPTH,
   RECORD_ENTRY,
   RECORD_PAYLOAD_SHIFT,
@@ -39,12 +40,8 @@ export class PageWriter {
     this.#view.setUint32(this.#at, payload * 2 ** RECORD_PAYLOAD_SHIFT + type, true);
     this.#view.setUint32(this.#at + 4, delta, true);
     this.#at += 8;
-    if (word !== undefined) {
-      this.#view.setBigUint64(this.#at, BigInt(word), true);
-      this.#at += 8;
-    }
     this.#view.setUint32(RING_PAGE_USED, this.#at - RING_PAGE_HEADER_SIZE, true);
-    return this;
+    return word === undefined ? this : this.word(BigInt(word));
   }
 
   entry = (site: number, delta: number): this => this.record(RECORD_ENTRY, site, delta);
@@ -53,4 +50,17 @@ export class PageWriter {
   unwound = (site: number, delta: number, call: number): this => this.record(RECORD_UNWOUND, site, delta, call);
   depth = (depth: number): this => this.record(RECORD_DEPTH, depth, 0);
   time = (time: number): this => this.record(RECORD_TIME, 0, 0, time);
+
+  note(kind: number, ...words: readonly bigint[]): this {
+    this.record(RECORD_TIME, (words.length << NOTE_WORDS_SHIFT) | kind, 0);
+    for (const word of words) this.word(word);
+    return this;
+  }
+
+  word(word: bigint): this {
+    this.#view.setBigUint64(this.#at, word, true);
+    this.#at += 8;
+    this.#view.setUint32(RING_PAGE_USED, this.#at - RING_PAGE_HEADER_SIZE, true);
+    return this;
+  }
 }
