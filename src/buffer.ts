@@ -4,6 +4,7 @@
 import * as ringLayout from '../assembly/ring-layout.ts';
 import type { Engine } from './engine.ts';
 import { badRange, shown } from './errors.ts';
+import { checkFunction } from './options.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import type { Batch } from './trace/events.ts';
 import type { Users } from './users.ts';
@@ -59,6 +60,7 @@ export class Buffer {
   /// Calls `visit` with each page of the buffer, decoded, oldest first. The batch is filled anew for every page.
   /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
   pages(visit: (batch: Batch) => void, consume = false): void {
+    checkFunction('pages: the visitor', visit);
     for (const batch of this.batches(consume)) visit(batch);
   }
 

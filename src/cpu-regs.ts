@@ -5,8 +5,8 @@
 import * as layout from '../assembly/layout.ts';
 import { type CpuModel, PLACE_RETURN_STUB } from './arch/arch.ts';
 import type { Memory } from './memory.ts';
-import { argument, PtRegs, type ReadWord, RegisterRecord, stackWord } from './pt-regs.ts';
-import { type AimedRegs, Aims } from './regs.ts';
+import { argument, checkRecord, PtRegs, type ReadWord, RegisterRecord, stackWord } from './pt-regs.ts';
+import { type AimedRegs, Aims, checkIndex } from './regs.ts';
 
 export class CpuRegs implements AimedRegs {
   readonly model: CpuModel;
@@ -45,6 +45,7 @@ export class CpuRegs implements AimedRegs {
 
   /// The word `n` words above the stack pointer, 0 outside of the stack's block.
   stackNth(n: number): bigint {
+    checkIndex('word', n);
     return stackWord(this.model, this.stackPointer, BigInt(n) * 8n, this.#readWord);
   }
 
@@ -100,6 +101,7 @@ export class CpuRegs implements AimedRegs {
   /// `partial_regs`: what is known as a `pt_regs`. Fills `buffer` and returns it where the record has no `pt_regs` in it;
   /// elsewhere returns the record itself, changed as that CPU does it: on x86_64 it looks full from then on.
   partialRegs(buffer: PtRegs = new PtRegs(this.model, this.#readWord)): PtRegs {
+    checkRecord(buffer, this.model);
     const { copies, sets, ors } = this.model.partial;
     const into = this.model.havingPtRegs ? this.#embedded : buffer;
     for (const name of copies) into.set(name, this.record.get(name));
@@ -110,6 +112,7 @@ export class CpuRegs implements AimedRegs {
 
   /// Takes instruction pointer and return value back from `buffer`; nothing to do where it is the record itself.
   partialRegsUpdate(buffer: PtRegs): void {
+    checkRecord(buffer, this.model);
     if (this.model.havingPtRegs) return;
     this.instructionPointer = buffer.instructionPointer;
     this.setReturnValue(buffer.returnValue);
@@ -117,6 +120,7 @@ export class CpuRegs implements AimedRegs {
 
   /// `fill_perf_regs`: enough for a stack walk, and never user mode. `buffer` is zeroed beforehand by whoever made it.
   fillPerfRegs(buffer: PtRegs = new PtRegs(this.model, this.#readWord)): PtRegs {
+    checkRecord(buffer, this.model);
     const { copies, sets } = this.model.perf;
     for (const name of copies) buffer.set(name, this.record.get(name));
     for (const [name, value] of Object.entries(sets)) buffer.set(name, value);

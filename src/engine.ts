@@ -6,7 +6,7 @@ import * as layout from '../assembly/layout.ts';
 import * as ringLayout from '../assembly/ring-layout.ts';
 import { badRange, shown } from './errors.ts';
 import { Memory } from './memory.ts';
-import { native } from './native.ts';
+import { isModule, native } from './native.ts';
 
 type Enter<Words extends bigint[]> = (site: number, ...words: Words) => number;
 type W = bigint;
@@ -185,6 +185,18 @@ export class Engine {
     return address;
   }
 
+  /// Blocks of these sizes: all of them, or none.
+  allocateBlocks(sizes: readonly number[]): number[] {
+    const blocks: number[] = [];
+    try {
+      for (const bytes of sizes) blocks.push(this.allocateBlock(bytes));
+    } catch (error) {
+      for (const address of blocks) this.exports.block_free(address);
+      throw error;
+    }
+    return blocks;
+  }
+
   /// A task with a shadow stack of `words` words. Returns its address.
   createTask(words = layout.SHADOW_STACK_WORDS): number {
     const { SHADOW_STACK_WORDS_MIN: min, SHADOW_STACK_WORDS_MAX: max } = layout;
@@ -278,9 +290,9 @@ export async function instantiateEngine(
   let module: WebAssembly.Module;
   let instance: WebAssembly.Instance;
   try {
-    module = source instanceof native.Module ? source : await native.compile(source);
+    module = isModule(source) ? source : await native.compile(source);
   } catch (error) {
-    throw error instanceof WebAssembly.CompileError ? notEngine(error) : error;
+    throw notEngine(error);
   }
   try {
     instance = await native.instantiate(module, importObject(imports));
@@ -295,9 +307,9 @@ export function instantiateEngineSync(source: BufferSource | WebAssembly.Module,
   let module: WebAssembly.Module;
   let instance: WebAssembly.Instance;
   try {
-    module = source instanceof native.Module ? source : new native.Module(source);
+    module = isModule(source) ? source : new native.Module(source);
   } catch (error) {
-    throw error instanceof WebAssembly.CompileError ? notEngine(error) : error;
+    throw notEngine(error);
   }
   try {
     instance = new native.Instance(module, importObject(imports));

@@ -56,11 +56,20 @@ export class NoMatchError extends Error {
 /// kernel's code, so that `code` can be asked of every failure.
 export type ArgumentError = (TypeError | RangeError) & { readonly code: 'EINVAL' };
 
-export const badType = (message: string): ArgumentError =>
-  Object.assign(new TypeError(message), { code: 'EINVAL' as const });
+export const badType = (message: string, options?: ErrorOptions): ArgumentError =>
+  Object.assign(new TypeError(message, options), { code: 'EINVAL' as const });
 
 export const badRange = (message: string): ArgumentError =>
   Object.assign(new RangeError(message), { code: 'EINVAL' as const });
+
+/// `Array.isArray`, but false for a Proxy that was revoked, where that throws.
+export function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
 
 /// A value as messages show it: short, and never by running code of the value's.
 export function shown(value: unknown): string {
@@ -68,11 +77,13 @@ export function shown(value: unknown): string {
     case 'string':
       return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
     case 'object':
-      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+      return value === null ? 'null' : isArray(value) ? 'an array' : 'an object';
     case 'function':
       return 'a function';
     case 'bigint':
-      return `${value}n`;
+      return `${shortened(String(value), 60)}n`;
+    case 'symbol':
+      return shortened(String(value), 60);
     default:
       return String(value);
   }

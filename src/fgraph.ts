@@ -9,7 +9,7 @@ import { badRange, badType, shown } from './errors.ts';
 import type { FgraphEvent } from './fgraph-event.ts';
 import type { FilterPair } from './filter.ts';
 import { type Callback, Failures, type Handlers, isPromise } from './handlers.ts';
-import { checkBoolean, checkOptions, checkString } from './options.ts';
+import { checkBoolean, checkString, readOptions } from './options.ts';
 import type { FtraceRegs } from './regs.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
@@ -57,9 +57,9 @@ export class FgraphUser extends Watcher {
 
   /// Use `Tracer.registerFgraph`.
   constructor(host: ClientHost, options: FgraphOptions | WasmFgraphOptions) {
-    checkOptions('registerFgraph', options, KNOWN);
-    super(host.users, options);
-    const { name, entry, return: ret, guarded = false } = options;
+    const read = readOptions('registerFgraph', options, KNOWN);
+    super(host.users, read);
+    const { name, entry, return: ret, guarded = false } = read;
     checkString('name', name);
     checkBoolean('guarded', guarded);
     if (entry === undefined && ret === undefined) throw badType('registerFgraph: expected entry or return, or both');
@@ -71,6 +71,11 @@ export class FgraphUser extends Watcher {
     this.#entry = this.#callback(entry, entryIsWasm, true);
     this.#return = this.#callback(ret, returnIsWasm, false);
     this.register(host);
+  }
+
+  /// Whether `value` is one, and not just an object that inherits from one.
+  static is(value: unknown): value is FgraphUser {
+    return typeof value === 'object' && value !== null && #host in value;
   }
 
   /// Registers a user that was unregistered, as a new one: other index, no data. Throws EBUSY: he is registered; ENOSPC: 16 users

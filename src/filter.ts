@@ -2,6 +2,7 @@
 
 import { badType, NoMatchError, shown } from './errors.ts';
 import { compileGlob } from './glob.ts';
+import { readArray } from './options.ts';
 import type { Named } from './symbols/function-name.ts';
 import { nearestNames } from './symbols/nearest.ts';
 
@@ -30,10 +31,10 @@ function compilePattern(pattern: string): Glob {
 
 function globs(what: keyof FilterPair, filter: Filter | undefined): Glob[] {
   if (filter === undefined) return [];
-  const patterns: unknown = typeof filter === 'string' ? [filter] : filter;
-  const wrong = Array.isArray(patterns) ? patterns.findIndex((pattern) => typeof pattern !== 'string') : 0;
-  if (wrong < 0) return (patterns as string[]).map(compilePattern);
-  const [where, value] = Array.isArray(patterns) ? [`${what}[${wrong}]`, patterns[wrong]] : [what, patterns];
+  const patterns = typeof filter === 'string' ? [filter] : readArray(what, filter);
+  const wrong = patterns ? patterns.findIndex((pattern) => typeof pattern !== 'string') : 0;
+  if (patterns && wrong < 0) return (patterns as string[]).map(compilePattern);
+  const [where, value] = patterns ? [`${what}[${wrong}]`, patterns[wrong]] : [what, filter];
   throw badType(`${where} is ${shown(value)}, expected a glob or an array of globs`);
 }
 

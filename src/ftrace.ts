@@ -6,7 +6,7 @@ import { EngineError } from './engine.ts';
 import { badType } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import { Failures, isPromise } from './handlers.ts';
-import { checkBoolean, checkOptions, checkString } from './options.ts';
+import { checkBoolean, checkString, readOptions } from './options.ts';
 import type { FtraceRegs } from './regs.ts';
 import type { TargetSite } from './target/target.ts';
 import { Watcher } from './users.ts';
@@ -54,9 +54,9 @@ export class FtraceOps extends Watcher {
 
   /// Use `Tracer.registerFtrace`.
   constructor(host: ClientHost, options: FtraceOptions | WasmFtraceOptions) {
-    checkOptions('registerFtrace', options, KNOWN);
-    super(host.users, options);
-    const { name = 'ftrace', call, guarded = false, parents = true } = options;
+    const read = readOptions('registerFtrace', options, KNOWN);
+    super(host.users, read);
+    const { name = 'ftrace', call, guarded = false, parents = true } = read;
     checkString('name', name);
     checkBoolean('guarded', guarded);
     checkBoolean('parents', parents);
@@ -68,6 +68,11 @@ export class FtraceOps extends Watcher {
     this.#parents = parents;
     this.#call = this.#isWasm ? (call as WasmHandler) : this.#callback(call, wasm, options);
     this.register(host);
+  }
+
+  /// Whether `value` is one, and not just an object that inherits from one.
+  static is(value: unknown): value is FtraceOps {
+    return typeof value === 'object' && value !== null && #host in value;
   }
 
   /// Registers ops that were unregistered. Throws EBUSY: they are registered; ENOSPC: 4096 ops, or 16 users of the graph, are

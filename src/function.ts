@@ -5,9 +5,14 @@ import { BUFFER_OPTIONS, Buffer, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
-import { checkBoolean, checkOptions } from './options.ts';
+import { checkBoolean, readOptions } from './options.ts';
 import { type Batch, FUNCTION } from './trace/events.ts';
-import { FunctionEvent, FunctionText, type FunctionOptions as TextOptions } from './trace/function-text.ts';
+import {
+  FUNCTION_DEFAULTS,
+  FunctionEvent,
+  FunctionText,
+  type FunctionOptions as TextOptions,
+} from './trace/function-text.ts';
 import { Watcher } from './users.ts';
 
 export interface FunctionOptions extends FilterPair, BufferOptions {
@@ -15,6 +20,8 @@ export interface FunctionOptions extends FilterPair, BufferOptions {
   /// all who want that together. Otherwise callers are what the users of the graph have frames of. Default true.
   readonly parents?: boolean;
 }
+
+const TEXT = [...Object.keys(FUNCTION_DEFAULTS), 'consume'];
 
 export class FunctionTracer extends Watcher {
   readonly #host: ClientHost;
@@ -26,14 +33,14 @@ export class FunctionTracer extends Watcher {
 
   /// Use `Tracer.startFunction`.
   constructor(host: ClientHost, symbols: Symbols, options: FunctionOptions) {
-    checkOptions('startFunction', options, ['filter', 'notrace', 'parents', ...BUFFER_OPTIONS]);
-    super(host.users, options);
-    const { parents = true } = options;
+    const read = readOptions('startFunction', options, ['filter', 'notrace', 'parents', ...BUFFER_OPTIONS]);
+    super(host.users, read);
+    const { parents = true } = read;
     checkBoolean('parents', parents);
     this.#host = host;
     this.#symbols = symbols;
     this.#parents = parents;
-    this.#buffer = new Buffer(host.engine, host.users, options);
+    this.#buffer = new Buffer(host.engine, host.users, read);
     try {
       this.#ops = host.engine.registerOps(layout.OPS_FUNCTION, this.#buffer.ring);
       this.filtersChanged();
@@ -66,7 +73,9 @@ export class FunctionTracer extends Watcher {
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
   /// the buffer as it is; `consume`: `trace_pipe`.
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
-    const text = new FunctionText(options, {
+    const { consume = false, ...columns } = readOptions('text', options, TEXT);
+    checkBoolean('consume', consume);
+    const text = new FunctionText(columns, {
       symbol: (place) => this.#symbols.symbol(Number(place)),
       comm: this.#symbols.comm,
     });
@@ -93,7 +102,7 @@ export class FunctionTracer extends Watcher {
         piece += text.push(event);
       }
       pieces.push(piece);
-    }, options.consume);
+    }, consume);
     yield text.header({ entries, written: entries + this.lost, cpu: 0, cpus: 1, release: '', model: '' });
     yield* pieces;
     yield text.end();

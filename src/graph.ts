@@ -6,11 +6,11 @@ import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import { badRange, shown } from './errors.ts';
 import type { FilterPair } from './filter.ts';
-import { checkBoolean, checkOptions } from './options.ts';
+import { checkBoolean, readOptions } from './options.ts';
 import { TaskBuffers } from './task-buffers.ts';
 import type { Task } from './tasks.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
-import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
+import { GRAPH_DEFAULTS, GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
 import { Merge } from './trace/merge.ts';
 import type { Param } from './trace/words.ts';
 import { Watcher } from './users.ts';
@@ -47,6 +47,8 @@ export interface Symbols {
   params(site: number, words: number): readonly Param[] | null;
 }
 
+const TEXT = [...Object.keys(GRAPH_DEFAULTS), 'consume'];
+
 /// Characters of a piece of text, about.
 const PIECE = 1 << 15;
 
@@ -60,9 +62,9 @@ export class GraphTracer extends Watcher {
 
   /// Use `Tracer.startGraph`.
   constructor(host: ClientHost, symbols: Symbols, options: GraphOptions) {
-    checkOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, ...OPTIONS]);
-    super(host.users, options);
-    const { threshold = 0, irqs = true, sleepTime = true, args = false, retval = false, retaddr = false } = options;
+    const read = readOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, ...OPTIONS]);
+    super(host.users, read);
+    const { threshold = 0, irqs = true, sleepTime = true, args = false, retval = false, retaddr = false } = read;
     if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
     }
@@ -70,7 +72,7 @@ export class GraphTracer extends Watcher {
     this.#columns = { retval, retaddr };
     this.#host = host;
     this.#symbols = symbols;
-    this.#buffers = new TaskBuffers(host, options, () => this.#index);
+    this.#buffers = new TaskBuffers(host, read, () => this.#index);
     this.#index = host.engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, 0);
     try {
       host.tasks.observe(this.#buffers);
@@ -112,10 +114,12 @@ export class GraphTracer extends Watcher {
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
   /// the buffer as it is; `consume`: `trace_pipe`.
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
-    const text = new GraphText({ ...this.#columns, ...options }, this.#symbols);
+    const { consume = false, ...columns } = readOptions('text', options, TEXT);
+    checkBoolean('consume', consume);
+    const text = new GraphText({ ...this.#columns, ...columns }, this.#symbols);
     yield text.header();
     const event = new TraceEvent();
-    const events = new Merge(this.#buffers.sources(options.consume ?? false));
+    const events = new Merge(this.#buffers.sources(consume));
     const pieces: string[] = [];
     let piece = '';
     while (events.next(event)) {

@@ -4,7 +4,8 @@
 
 import * as layout from '../assembly/layout.ts';
 import { type Engine, EngineError } from './engine.ts';
-import { badRange, badType, shown } from './errors.ts';
+import { badRange, shown } from './errors.ts';
+import { checkFunction } from './options.ts';
 import type { Task } from './tasks.ts';
 import { FLAG_HARDIRQ, FLAG_IRQS_OFF, FLAG_NMI, FLAG_SOFTIRQ } from './trace/events.ts';
 
@@ -68,7 +69,7 @@ export class Interrupts {
   /// context, EINVAL for one that cannot interrupt the one that is at work.
   interrupt<Result>(context: Context, run: () => Result): Result {
     const number = contextNumber(context);
-    checkRun('interrupt', run);
+    checkFunction('interrupt: what is to run', run);
     if (number >= this.#context) {
       throw new EngineError('EINVAL', `${context} cannot interrupt ${NAMES[this.#context]}`);
     }
@@ -90,12 +91,12 @@ export class Interrupts {
   }
 
   withoutIrqs<Result>(run: () => Result): Result {
-    checkRun('withoutIrqs', run);
+    checkFunction('withoutIrqs: what is to run', run);
     return this.#section(1, 0, run);
   }
 
   withoutPreemption<Result>(run: () => Result): Result {
-    checkRun('withoutPreemption', run);
+    checkFunction('withoutPreemption: what is to run', run);
     return this.#section(0, 1, run);
   }
 
@@ -137,8 +138,4 @@ export class Interrupts {
 export function contextNumber(context: Context): number {
   if (typeof context === 'string' && Object.hasOwn(CONTEXTS, context)) return CONTEXTS[context];
   throw badRange(`context is ${shown(context)}, expected 'softirq', 'irq' or 'nmi'`);
-}
-
-function checkRun(what: string, run: unknown): void {
-  if (typeof run !== 'function') throw badType(`${what}: expected a function, got ${shown(run)}`);
 }

@@ -10,10 +10,10 @@ import type { FgraphEvent } from './fgraph-event.ts';
 import type { Filter, FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
 import type { InterruptObserver } from './interrupts.ts';
-import { checkOptions } from './options.ts';
+import { readOptions } from './options.ts';
 import type { Task } from './tasks.ts';
 import { ENTRY, type EventKind, RETURN, TraceEvent } from './trace/events.ts';
-import { GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
+import { GRAPH_DEFAULTS, GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
 
 export type LatencyName = 'irqsoff' | 'preemptoff' | 'preemptirqsoff' | 'wakeup';
 
@@ -53,8 +53,8 @@ export class LatencyTracer implements InterruptObserver {
   /// Use `Tracer.startLatency`.
   constructor(host: ClientHost, symbols: Symbols, name: LatencyName, options: LatencyOptions) {
     if (!NAMES.includes(name)) throw badRange(`the tracer is ${shown(name)}, expected ${NAMES.join(', ')}`);
-    checkOptions('startLatency', options, ['filter', 'notrace', 'threshold', 'events']);
-    const { filter, notrace, threshold = 0, events = EVENTS } = options;
+    const read = readOptions('startLatency', options, ['filter', 'notrace', 'threshold', 'events']);
+    const { filter, notrace, threshold = 0, events = EVENTS } = read;
     if (typeof threshold !== 'number' || !(threshold >= 0)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 or more`);
     }
@@ -115,9 +115,10 @@ export class LatencyTracer implements InterruptObserver {
 
   /// The longest section in the kernel's format. Columns may be changed, but for those that the tracer asks for.
   read(options: Partial<TextOptions> = {}): string {
+    const columns = readOptions('read', options, Object.keys(GRAPH_DEFAULTS));
     const section = this.#longest;
     const forced = { cpu: true, proc: true, relative: true, duration: true, latencyFormat: true, tracer: this.name };
-    const text = new GraphText({ ...options, ...forced, start: section?.start ?? 0 }, this.#symbols);
+    const text = new GraphText({ ...columns, ...forced, start: section?.start ?? 0 }, this.#symbols);
     const events = section?.events ?? [];
     let out = text.header({
       entries: events.length,

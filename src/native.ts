@@ -10,6 +10,15 @@ const { compileStreaming, instantiateStreaming } = WebAssembly as unknown as Str
 const { exports, imports, customSections } = WebAssembly.Module;
 const { Module, Instance, compile, instantiate, validate } = WebAssembly;
 
+/// Also false for a Proxy that was revoked, whose prototype cannot be asked for.
+export function isModule(value: unknown): value is WebAssembly.Module {
+  try {
+    return value instanceof Module;
+  } catch {
+    return false;
+  }
+}
+
 /// None of them needs a `this`.
 export const native = {
   Module,

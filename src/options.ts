@@ -1,14 +1,47 @@
-// A misspelt option must not pass for a wish that was granted.
+// Arguments as they come from outside. A misspelt option must not pass for a wish that was granted; and what is read may be a Proxy
+// or have getters, so it is read once, before anything is done, and what goes wrong there is told as any other bad argument.
 
-import { badType, shown } from './errors.ts';
+import { badType, isArray, shown } from './errors.ts';
 
-/// Throws TypeError unless `options` is an object whose own keys are all among `known`. `what` names who was called.
-export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+/// What `options` say: a copy, so that they are the same each time somebody looks. Throws TypeError unless `options` is an object
+/// whose own keys are all among `known`. `what` names who was called.
+export function readOptions<Options extends object>(what: string, options: Options, known: readonly string[]): Options {
+  if (typeof options !== 'object' || options === null || isArray(options)) {
     throw badType(`${what}: the options are ${describe(options)}, expected an object`);
   }
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  const read: Record<string, unknown> = {};
+  const keys = reading(`${what}: the options`, () => {
+    for (const key of known) {
+      const value = (options as Record<string, unknown>)[key];
+      if (value !== undefined) read[key] = value;
+    }
+    return Object.keys(options);
+  });
+  const unknown = keys.find((key) => !known.includes(key));
   if (unknown !== undefined) throw badType(`${what} has no option '${unknown}', expected ${known.join(', ')}`);
+  return read as Options;
+}
+
+/// The items of an array, copied; undefined for what is none.
+export function readArray(what: string, value: unknown): readonly unknown[] | undefined {
+  return isArray(value) ? reading(what, () => [...value]) : undefined;
+}
+
+/// Runs `read`, which may run code of whoever gave the arguments. Throws TypeError with what that throws as its cause.
+export function reading<Result>(what: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (cause) {
+    throw badType(`${what} cannot be read: ${told(cause)}`, { cause });
+  }
+}
+
+function told(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return shown(thrown);
+  }
 }
 
 const describe = (value: unknown): string =>
@@ -22,4 +55,13 @@ export function checkBoolean(what: string, value: unknown): asserts value is boo
   if (value !== undefined && typeof value !== 'boolean') {
     throw badType(`${what} is ${shown(value)}, expected true or false`);
   }
+}
+
+export function checkFunction(what: string, value: unknown): asserts value is (...args: never[]) => unknown {
+  if (typeof value !== 'function') throw badType(`${what} is ${shown(value)}, expected a function`);
+}
+
+/// An address, or a word of a machine's.
+export function checkWord(what: string, value: unknown): asserts value is bigint {
+  if (typeof value !== 'bigint') throw badType(`${what} is ${shown(value)}, expected a bigint`);
 }

@@ -4,7 +4,7 @@ import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
-import { checkBoolean, checkOptions } from './options.ts';
+import { checkBoolean, readOptions } from './options.ts';
 import { type ProfileRow, profileText } from './trace/profile-text.ts';
 import { type Users, Watcher } from './users.ts';
 
@@ -40,12 +40,12 @@ export class Profiler extends Watcher {
 
   /// Use `Tracer.startProfile`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: ProfileOptions) {
-    checkOptions('startProfile', options, ['filter', 'notrace', 'graphTime', 'sleepTime']);
-    super(users, options);
+    const read = readOptions('startProfile', options, ['filter', 'notrace', 'graphTime', 'sleepTime']);
+    super(users, read);
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
-    const { graphTime = true, sleepTime = true } = options;
+    const { graphTime = true, sleepTime = true } = read;
     checkBoolean('graphTime', graphTime);
     checkBoolean('sleepTime', sleepTime);
     this.#graphTime = graphTime;

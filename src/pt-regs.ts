@@ -5,7 +5,11 @@
 // memory, and good for as long as the callback runs.
 
 import type { CpuModel, Field, RecordLayout } from './arch/arch.ts';
+import { checkModel } from './arch/index.ts';
 import { EngineError } from './engine.ts';
+import { badRange, badType, shown } from './errors.ts';
+import { checkFunction, checkWord } from './options.ts';
+import { checkIndex } from './regs.ts';
 
 /// Reads the 64-bit word at a simulated address, undefined where there is no memory.
 export type ReadWord = (address: bigint) => bigint | undefined;
@@ -29,23 +33,20 @@ export class RegisterRecord {
 
   /// The field of that name. Throws RangeError when there is none.
   get(name: string): bigint {
-    return this.read(this.#field(name));
+    const { offset, size } = this.#field(name);
+    const at = this.#base() + offset;
+    if (size === 8) return this.#view().getBigUint64(at, this.#isLittle);
+    return BigInt(size === 4 ? this.#view().getUint32(at, this.#isLittle) : this.#view().getUint8(at));
   }
 
   /// Stores the low bits of `value`. Throws RangeError when there is no such field, TypeError for what is no bigint.
   set(name: string, value: bigint): void {
-    if (typeof value !== 'bigint') throw new TypeError(`${name} takes a bigint, not ${String(value)}`);
     const { offset, size } = this.#field(name);
+    checkWord(name, value);
     const at = this.#base() + offset;
     if (size === 8) this.#view().setBigUint64(at, BigInt.asUintN(64, value), this.#isLittle);
     else if (size === 4) this.#view().setUint32(at, Number(BigInt.asUintN(32, value)), this.#isLittle);
     else this.#view().setUint8(at, Number(BigInt.asUintN(8, value)));
-  }
-
-  read({ offset, size }: Field): bigint {
-    const at = this.#base() + offset;
-    if (size === 8) return this.#view().getBigUint64(at, this.#isLittle);
-    return BigInt(size === 4 ? this.#view().getUint32(at, this.#isLittle) : this.#view().getUint8(at));
   }
 
   /// All bytes, as they are in memory.
@@ -55,7 +56,7 @@ export class RegisterRecord {
 
   #field(name: string): Field {
     const field = this.layout.field.get(name);
-    if (!field) throw new RangeError(`there is no register ${name}, only ${[...this.layout.field.keys()].join(' ')}`);
+    if (!field) throw badRange(`there is no register ${shown(name)}, only ${[...this.layout.field.keys()].join(' ')}`);
     return field;
   }
 }
@@ -66,10 +67,17 @@ export class PtRegs extends RegisterRecord {
 
   /// Without `view` and `base`: a zeroed record of its own.
   constructor(model: CpuModel, readWord: ReadWord = noMemory, view?: () => DataView, base: () => number = () => 0) {
+    checkModel(model);
+    checkFunction('readWord', readWord);
     const own = view ? undefined : new DataView(new ArrayBuffer(model.ptRegs.size));
     super(model.ptRegs, model.bigEndian, view ?? (() => own!), base);
     this.model = model;
     this.#readWord = readWord;
+  }
+
+  /// Whether `value` is one, and not just an object that inherits from one.
+  static is(value: unknown): value is PtRegs {
+    return typeof value === 'object' && value !== null && #readWord in value;
   }
 
   get stackPointer(): bigint {
@@ -110,6 +118,7 @@ export class PtRegs extends RegisterRecord {
 
   /// The word `n` words above the stack pointer, 0 outside of the stack's block.
   kernelStackNth(n: number): bigint {
+    checkIndex('word', n);
     return stackWord(this.model, this.stackPointer, BigInt(n) * 8n, this.#readWord);
   }
 
@@ -120,13 +129,18 @@ export class PtRegs extends RegisterRecord {
     const { numberedField } = this.model;
     if (numberedField) return this.get(numberedField(number));
     const field = this.layout.fields.find(({ offset }) => offset === number);
-    return field ? this.read(field) : 0n;
+    return field ? this.get(field.name) : 0n;
   }
+}
+
+/// Throws TypeError for what is no `pt_regs` of that CPU.
+export function checkRecord(value: unknown, { name }: CpuModel): void {
+  if (!PtRegs.is(value) || value.model.name !== name) throw badType(`${shown(value)} is no pt_regs of ${name}`);
 }
 
 /// Argument `n` of a function that is entered with stack pointer `sp` and the registers of `record`.
 export function argument(record: RegisterRecord, model: CpuModel, sp: bigint, n: number, readWord: ReadWord): bigint {
-  if (!Number.isInteger(n) || n < 0) throw new RangeError(`argument ${n} does not exist, they count from 0`);
+  checkIndex('argument', n);
   const { argumentRegisters, stackArguments } = model;
   if (n < argumentRegisters.length) return record.get(argumentRegisters[n]!);
   if (stackArguments === null) return 0n;
@@ -143,16 +157,18 @@ export function stackWord(model: CpuModel, sp: bigint, offset: bigint, readWord:
 /// The number by which the kernel knows a register: its offset in `pt_regs`, on s390x its number. Throws EINVAL for a name that
 /// is none; names are case-sensitive, and `rax` is none.
 export function queryRegisterOffset(model: CpuModel, name: string): number {
+  checkModel(model);
   const number = model.registerNames.get(name) ?? model.otherName?.(name);
   if (number !== undefined) return number;
   throw new EngineError(
     'EINVAL',
-    `${model.name} has no register '${name}', only ${[...model.registerNames.keys()].join(' ')}`,
+    `${model.name} has no register ${shown(name)}, only ${[...model.registerNames.keys()].join(' ')}`,
   );
 }
 
 /// The name of the register with that number, undefined when there is none.
 export function queryRegisterName(model: CpuModel, number: number): string | undefined {
+  checkModel(model);
   for (const [name, known] of model.registerNames) if (known === number) return name;
   return undefined;
 }

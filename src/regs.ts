@@ -7,6 +7,7 @@
 
 import * as layout from '../assembly/layout.ts';
 import { valueForm } from './arch/wasm32.ts';
+import { badRange, badType, shown } from './errors.ts';
 import type { Memory } from './memory.ts';
 
 /// A word, or a value where the target knows the type; undefined: there is none.
@@ -68,15 +69,16 @@ export class Aims {
   }
 
   get current(): Aim {
-    if (this.#depth === 0)
-      throw new TypeError('registers can be read inside of a handler only; copy what you need later');
+    if (this.#depth === 0) throw badType('registers can be read inside of a handler only; copy what you need later');
     return this.#aims[this.#depth - 1]!;
   }
 }
 
 /// `index` as a position in a list of arguments. Throws RangeError for anything but 0, 1, 2, …
 export function checkIndex(what: string, index: number): void {
-  if (!Number.isInteger(index) || index < 0) throw new RangeError(`${what} ${index} does not exist, they count from 0`);
+  if (!Number.isInteger(index) || index < 0) {
+    throw badRange(`${what} ${shown(index)} does not exist, they count from 0`);
+  }
 }
 
 /// The view for targets without a CPU.
@@ -113,7 +115,7 @@ export class WordRegs implements AimedRegs {
   }
 
   setReturnValue(_value: bigint): void {
-    throw new TypeError('results cannot be changed on this target');
+    throw badType('results cannot be changed on this target');
   }
 
   get stackPointer(): number {

@@ -3,6 +3,7 @@
 import { Buffer, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
+import { checkFunction } from './options.ts';
 import type { Task, TaskObserver } from './tasks.ts';
 import { pageBatch } from './trace/decode.ts';
 import type { Batch } from './trace/events.ts';
@@ -65,6 +66,7 @@ export class TaskBuffers implements TaskObserver {
 
   /// See `Buffer.pages`: task after task.
   pages(visit: (batch: Batch, task: Task) => void, consume: boolean): void {
+    checkFunction('pages: the visitor', visit);
     for (const { task, buffer } of this.#buffers) buffer.pages((batch) => visit(batch, task), consume);
   }
 

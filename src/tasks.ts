@@ -9,7 +9,7 @@ import { type Engine, EngineError } from './engine.ts';
 import { badRange, badType, shown } from './errors.ts';
 import { Interrupts } from './interrupts.ts';
 import type { TaskCounts } from './memory.ts';
-import { checkOptions, checkString } from './options.ts';
+import { checkFunction, checkString, readOptions } from './options.ts';
 
 const PID_MAX = 2 ** 29 - 1; // what a record has room for
 
@@ -53,6 +53,11 @@ export class Task {
     this.stackWords = stackWords;
   }
 
+  /// Whether `value` is a task. Also tells a Proxy of one, and what only inherits from one, from the real thing.
+  static is(value: unknown): value is Task {
+    return typeof value === 'object' && value !== null && #tasks in value;
+  }
+
   /// False when it has exited.
   get alive(): boolean {
     return this.#tasks.has(this);
@@ -74,7 +79,7 @@ export class Task {
 
   /// Calls `run` on this task and goes back to the one that was current, however `run` ends.
   run<Result>(run: () => Result): Result {
-    if (typeof run !== 'function') throw badType(`run: expected a function, got ${shown(run)}`);
+    checkFunction('run: what is to run', run);
     const before = this.#tasks.switchTo(this);
     try {
       return run();
@@ -120,10 +125,9 @@ export class Task {
 
   /// A new task with an empty stack of the same size, and the same name unless there is another one.
   fork(options: Omit<TaskOptions, 'stackWords'> = {}): Task {
-    checkOptions('fork', options, ['comm', 'name', 'pid']);
+    const { name, comm, pid } = readOptions('fork', options, ['comm', 'name', 'pid']);
     this.#tasks.check(this);
-    const name = options.name ?? options.comm ?? this.comm;
-    return this.#tasks.create({ comm: name, pid: options.pid, stackWords: this.stackWords });
+    return this.#tasks.create({ comm: name ?? comm ?? this.comm, pid, stackWords: this.stackWords });
   }
 
   /// Ends the task: its frames are unwound, what was recorded of it can still be read. Throws EBUSY for the current task, for
@@ -177,7 +181,7 @@ export class Tasks {
 
   /// Throws TypeError for what is no task, EINVAL for another tracer's, ESRCH for one that has exited.
   check(task: Task): void {
-    if (!(task instanceof Task)) throw badType(`expected a task, got ${shown(task)}`);
+    if (!Task.is(task)) throw badType(`expected a task, got ${shown(task)}`);
     if (this.has(task)) return;
     if (task.alive) throw new EngineError('EINVAL', `${shownTask(task)} belongs to another tracer`);
     throw new EngineError('ESRCH', `${shownTask(task)} has exited`);
@@ -194,8 +198,8 @@ export class Tasks {
   }
 
   create(options: TaskOptions): Task {
-    checkOptions('createTask', options, KNOWN);
-    const { name, comm = name, pid = this.#freePid(), stackWords = this.main.stackWords } = options;
+    const read = readOptions('createTask', options, KNOWN);
+    const { name, comm = name, pid = this.#freePid(), stackWords = this.main.stackWords } = read;
     checkString('comm', comm);
     checkString('name', name);
     if (!Number.isInteger(pid) || pid < 1 || pid > PID_MAX) {

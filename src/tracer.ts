@@ -32,8 +32,8 @@ import { Handlers } from './handlers.ts';
 import type { Context } from './interrupts.ts';
 import { type LatencyName, type LatencyOptions, LatencyTracer } from './latency.ts';
 import type { TaskCounts } from './memory.ts';
-import { native } from './native.ts';
-import { checkOptions } from './options.ts';
+import { isModule, native } from './native.ts';
+import { readOptions } from './options.ts';
 import { Parents } from './parents.ts';
 import { type ProfileOptions, Profiler } from './profile.ts';
 import { Running } from './running.ts';
@@ -97,17 +97,18 @@ const CALL_OPTIONS = ['settle', 'resume'];
 const MODULE_OPTIONS = ['name', 'filter', 'notrace', ...CALL_OPTIONS];
 const ATTACH_OPTIONS = [...MODULE_OPTIONS, 'prototypes'];
 
-function checkCreation(options: TracerOptions): void {
-  checkOptions('Tracer.create', options, ['clock', 'now', 'stackWords', 'engine']);
-  const { clock = 'mono', now } = options;
+function creation(options: TracerOptions): TracerOptions {
+  const read = readOptions('Tracer.create', options, ['clock', 'now', 'stackWords', 'engine']);
+  const { clock = 'mono', now } = read;
   if (now !== undefined && typeof now !== 'function') throw badType(`now is ${shown(now)}, expected a function`);
   if (clock !== 'mono' && clock !== 'counter') {
     throw badRange(`clock is ${shown(clock)}, expected 'mono' or 'counter'`);
   }
+  return read;
 }
 
 function loaded(source: BufferSource | WebAssembly.Module, { instance, bytes, target }: LoadedWasm): AnyResult {
-  let module = source instanceof native.Module ? source : undefined;
+  let module = isModule(source) ? source : undefined;
   return {
     instance,
     target,
@@ -165,20 +166,20 @@ export class Tracer {
 
   /// Starts an engine. Throws RangeError for an option out of its range.
   static async create(options: TracerOptions = {}): Promise<Tracer> {
-    checkCreation(options);
+    const { engine: source, now, ...rest } = creation(options);
     const handlers = new Handlers();
-    const imports = { call: handlers.call, clock: options.now };
-    const engine = await (options.engine ? instantiateEngine(options.engine, imports) : loadEngine(imports));
-    return Tracer.#start(engine, handlers, options);
+    const imports = { call: handlers.call, clock: now };
+    const engine = await (source === undefined ? loadEngine(imports) : instantiateEngine(source, imports));
+    return Tracer.#start(engine, handlers, rest);
   }
 
   /// The same at once. Without `engine` it needs a host that can read files at once, as Node can.
   static createSync(options: TracerOptions = {}): Tracer {
-    checkCreation(options);
+    const { engine: source, now, ...rest } = creation(options);
     const handlers = new Handlers();
-    const imports = { call: handlers.call, clock: options.now };
-    const engine = options.engine ? instantiateEngineSync(options.engine, imports) : loadEngineSync(imports);
-    return Tracer.#start(engine, handlers, options);
+    const imports = { call: handlers.call, clock: now };
+    const engine = source === undefined ? loadEngineSync(imports) : instantiateEngineSync(source, imports);
+    return Tracer.#start(engine, handlers, rest);
   }
 
   static #start(
@@ -287,8 +288,8 @@ export class Tracer {
     imports?: WebAssembly.Imports,
     options: WasmOptions = {},
   ): Promise<AnyResult> {
-    checkOptions('instantiate', options, INSTANTIATE_OPTIONS);
-    return loaded(source, await instantiateWasm(this.#owner, ++this.#targets, source, imports, options));
+    const read = readOptions('instantiate', options, INSTANTIATE_OPTIONS);
+    return loaded(source, await instantiateWasm(this.#owner, ++this.#targets, source, imports, read));
   }
 
   /// The same at once, as `new WebAssembly.Instance` does it.
@@ -307,8 +308,8 @@ export class Tracer {
     imports?: WebAssembly.Imports,
     options: WasmOptions = {},
   ): AnyResult {
-    checkOptions('instantiateSync', options, INSTANTIATE_OPTIONS);
-    return loaded(source, instantiateWasmSync(this.#owner, ++this.#targets, source, imports, options));
+    const read = readOptions('instantiateSync', options, INSTANTIATE_OPTIONS);
+    return loaded(source, instantiateWasmSync(this.#owner, ++this.#targets, source, imports, read));
   }
 
   /// For who instantiates by himself a module that is instrumented already.
@@ -321,8 +322,8 @@ export class Tracer {
   /// as in `svc.load` and `svc.size.get`; `filter` and `notrace`, over these names or the part behind the target's, decide what is
   /// replaced. Throws TypeError for what is no object, for a Proxy and for the exports of a module.
   attachObject(object: object, options: AttachOptions = {}): JsTarget {
-    checkOptions('attachObject', options, ATTACH_OPTIONS);
-    const target = this.#functions.attach(++this.#targets, object, options);
+    const read = readOptions('attachObject', options, ATTACH_OPTIONS);
+    const target = this.#functions.attach(++this.#targets, object, read);
     this.#owner.attach(target);
     return target;
   }
@@ -330,8 +331,8 @@ export class Tracer {
   /// For the exports of a module (`import * as`), which cannot be replaced: a copy of them whose functions are traced. What is no
   /// function reads as the module has it at that time.
   attachModule<M extends object>(namespace: M, options: AttachOptions = {}): { exports: M; target: JsTarget } {
-    checkOptions('attachModule', options, MODULE_OPTIONS);
-    const { exports, target } = this.#functions.attachModule(++this.#targets, namespace, options);
+    const read = readOptions('attachModule', options, MODULE_OPTIONS);
+    const { exports, target } = this.#functions.attachModule(++this.#targets, namespace, read);
     this.#owner.attach(target);
     return { exports: exports as M, target };
   }
@@ -339,8 +340,8 @@ export class Tracer {
   /// A function to call in place of `fn`, which makes those calls traceable; called again, the same one. `name` defaults to the
   /// function's. Its target is found in `targets`. Throws TypeError for what is no function.
   wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string, options: CallOptions = {}): F {
-    checkOptions('wrap', options, CALL_OPTIONS);
-    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name, options);
+    const read = readOptions('wrap', options, CALL_OPTIONS);
+    const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name, read);
     if (target) {
       this.#targets++;
       this.#owner.attach(target);
@@ -359,8 +360,8 @@ export class Tracer {
   /// Throws `NoMatchError` for a glob that matches no function of any target so far, with the names that are nearest to it.
   /// Users do not do this by themselves: what they match may be loaded later.
   checkFilter(pair: FilterPair): void {
-    checkOptions('checkFilter', pair, ['filter', 'notrace']);
-    checkFilter(pair, Array.from(this.targets, ({ sites }) => sites).flat());
+    const read = readOptions('checkFilter', pair, ['filter', 'notrace']);
+    checkFilter(read, Array.from(this.targets, ({ sites }) => sites).flat());
   }
 
   /// Closes all gates of a target for good; it runs on, untraced, and functions that were replaced are put back. What was recorded
@@ -381,7 +382,7 @@ export class Tracer {
   registerFgraph(options: WasmFgraphOptions): FgraphUser;
   registerFgraph(user: FgraphUser): FgraphUser;
   registerFgraph(options: FgraphOptions | WasmFgraphOptions | FgraphUser): FgraphUser {
-    if (!(options instanceof FgraphUser)) return new FgraphUser(this.#host, options);
+    if (!FgraphUser.is(options)) return new FgraphUser(this.#host, options);
     options.register(this.#host);
     return options;
   }
@@ -395,7 +396,7 @@ export class Tracer {
   registerFtrace(options: WasmFtraceOptions): FtraceOps;
   registerFtrace(ops: FtraceOps): FtraceOps;
   registerFtrace(options: FtraceOptions | WasmFtraceOptions | FtraceOps): FtraceOps {
-    if (!(options instanceof FtraceOps)) return new FtraceOps(this.#host, options);
+    if (!FtraceOps.is(options)) return new FtraceOps(this.#host, options);
     options.register(this.#host);
     return options;
   }

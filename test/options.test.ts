@@ -36,7 +36,7 @@ test('no options', async () => {
 
 test('bytes that are none', () => {
   expect(() => instrument(EMPTY.buffer as never)).toThrow(
-    new TypeError("instrument: expected the module's bytes as a Uint8Array, got [object ArrayBuffer]"),
+    "instrument: expected the module's bytes as a Uint8Array, got [object ArrayBuffer]",
   );
   expect(() => instrument(undefined as never)).toThrow(TypeError);
 });

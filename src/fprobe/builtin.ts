@@ -5,7 +5,7 @@ import * as fprobeLayout from '../../assembly/fprobe/layout.ts';
 import * as layout from '../../assembly/layout.ts';
 import { badRange, badType, shown } from '../errors.ts';
 import type { Memory } from '../memory.ts';
-import { checkOptions } from '../options.ts';
+import { readOptions } from '../options.ts';
 import type { TargetSite } from '../target/target.ts';
 
 export interface Builtin {
@@ -84,8 +84,8 @@ function option(what: string, value: unknown, from: number, to: number): number 
 
 /// Throws TypeError or RangeError for what is no such handler.
 export function builtinRequest(builtin: Builtin): BuiltinRequest {
-  checkOptions('builtin', builtin, KNOWN);
-  const { keep, of = 'hits', signed = false, min = 0, step = 1, buckets = 64, values = 16 } = builtin;
+  const read = readOptions('builtin', builtin, KNOWN);
+  const { keep, of = 'hits', signed = false, min = 0, step = 1, buckets = 64, values = 16 } = read;
   const kind = typeof keep === 'string' && Object.hasOwn(KINDS, keep) ? KINDS[keep] : undefined;
   if (kind === undefined) throw badRange(`builtin.keep is ${shown(keep)}, expected ${Object.keys(KINDS).join(', ')}`);
   const isArgument = isInteger(of, 0, layout.FREGS_MAX - 1);

@@ -8,7 +8,7 @@ import type { ClientHost } from '../client.ts';
 import { EngineError } from '../engine.ts';
 import { badRange, badType, shown } from '../errors.ts';
 import { type Callback, Failures, type Handlers, isPromise } from '../handlers.ts';
-import { checkOptions } from '../options.ts';
+import { checkBoolean, readArray, readOptions } from '../options.ts';
 import type { AimedRegs, FtraceRegs } from '../regs.ts';
 import type { TargetSite } from '../target/target.ts';
 import { FPROBE_HANDLER, isWasm, type WasmFprobeHandler, type WasmTable } from '../wasm-handlers.ts';
@@ -110,7 +110,7 @@ export class Fprobe {
     if (!Number.isInteger(private_) || private_ < 0 || private_ > U32_MAX) {
       throw badRange(`private is ${shown(private_)}, expected an integer from 0 to 2^32 - 1`);
     }
-    if (typeof guarded !== 'boolean') throw badType(`guarded is ${shown(guarded)}, expected true or false`);
+    checkBoolean('guarded', guarded);
     if (onError !== 'count' && onError !== 'disable') {
       throw badRange(`onError is ${shown(onError)}, expected 'count' or 'disable'`);
     }
@@ -139,7 +139,10 @@ export class Fprobe {
   /// twice, then the others. At last ENOSPC: 16 users of the function graph; ENOMEM; ENODEV: the engine was killed. After an error
   /// nothing has changed.
   register(where: FprobeWhere): this {
-    checkOptions('register', where, WHERE);
+    return this.#register(readOptions('register', where, WHERE));
+  }
+
+  #register(where: FprobeWhere): this {
     const { engine, users, sites } = this.#host;
     const given = WHERE.filter((key) => key !== 'notfilter' && where[key as keyof FprobeWhere] !== undefined);
     if (given.length !== 1) {
@@ -152,7 +155,7 @@ export class Fprobe {
     }
     let found: readonly TargetSite[] = [];
     // A copy, made before anything is asked of this probe: reading an array may run code of its owner's.
-    const addresses: unknown = Array.isArray(where.addresses) ? [...where.addresses] : where.addresses;
+    const addresses = readArray('addresses', where.addresses) ?? where.addresses;
     if (way === 'filter') found = byFilter(users.targets, where.filter, where.notfilter);
     if (way === 'symbols') found = bySymbol(users.targets, where.symbols);
     if (this.registered) throw new EngineError('EEXIST', 'the probe is registered already, unregister it first');
@@ -197,7 +200,7 @@ export class Fprobe {
     if (!this.registered) throw new EngineError('EINVAL', 'the probe is not registered');
     const { engine, users } = this.#host;
     this.#last = this.#counters();
-    this.#rows = this.read();
+    this.#rows = this.#read(false);
     engine.exports.fprobe_unregister(this.#handle);
     this.#handle = 0n;
     for (const id of this.#ids) this.#owner.remove(id);
@@ -307,7 +310,13 @@ export class Fprobe {
   }
 
   /// What a built-in handler kept, for each function that has something. `clear`: and begins anew. After `unregister`: as it was.
-  read({ clear = false }: { clear?: boolean } = {}): FprobeRow[] {
+  read(options: { clear?: boolean } = {}): FprobeRow[] {
+    const { clear = false } = readOptions('read', options, ['clear']);
+    checkBoolean('clear', clear);
+    return this.#read(clear);
+  }
+
+  #read(clear: boolean): FprobeRow[] {
     if (!this.#builtin) return [];
     const record = this.registered ? this.#record : 0;
     const { engine, sites } = this.#host;
@@ -438,13 +447,12 @@ export class Fprobe {
 
 /// `Tracer.registerFprobe`.
 export function registerFprobe(host: ClientHost, options: FprobeOptions | WasmFprobeOptions): Fprobe {
-  checkOptions('registerFprobe', options, [...HANDLERS, ...WHERE]);
-  const { filter, notfilter, addresses, symbols, ...handlers } = options;
+  const read = readOptions('registerFprobe', options, [...HANDLERS, ...WHERE]);
+  const { filter, notfilter, addresses, symbols, ...handlers } = read;
   return new Fprobe(host, handlers).register({ filter, notfilter, addresses, symbols });
 }
 
 /// `Tracer.createFprobe`.
 export function createFprobe(host: ClientHost, handlers: AnyHandlers): Fprobe {
-  checkOptions('createFprobe', handlers, HANDLERS);
-  return new Fprobe(host, handlers);
+  return new Fprobe(host, readOptions('createFprobe', handlers, HANDLERS));
 }

@@ -2,8 +2,9 @@
 // checks, and of two things that are wrong the first one counts.
 
 import { EngineError } from '../engine.ts';
-import { nearestHint, shown } from '../errors.ts';
+import { isArray, nearestHint, shown } from '../errors.ts';
 import { compileFilter, type Filter } from '../filter.ts';
+import { readArray } from '../options.ts';
 import type { Sites } from '../sites.ts';
 import type { Named } from '../symbols/function-name.ts';
 import { nearestNames } from '../symbols/nearest.ts';
@@ -23,14 +24,12 @@ export interface FprobeWhere {
 
 const invalid = (message: string): EngineError => new EngineError('EINVAL', message);
 
-const isArray = (value: unknown): value is readonly unknown[] => Array.isArray(value);
-
 function* sitesOf(targets: Iterable<Target>): Generator<TargetSite> {
   for (const target of targets) yield* target.sites;
 }
 
 function globs(what: string, filter: unknown): (site: Named) => boolean {
-  const list = isArray(filter) ? filter : [filter];
+  const list = readArray(what, filter) ?? [filter];
   if (list.length === 0) throw invalid(`${what} is an empty array, expected a glob or several`);
   const wrong = list.find((glob) => typeof glob !== 'string');
   if (wrong !== undefined || list.includes(undefined)) {
@@ -47,7 +46,7 @@ export function byFilter(targets: ReadonlySet<Target>, filter: unknown, notfilte
   const found: TargetSite[] = [];
   for (const site of sitesOf(targets)) if (wanted(site) && !unwanted(site)) found.push(site);
   if (found.length > 0) return found;
-  const list = isArray(filter) ? filter : [filter];
+  const list = readArray('filter', filter) ?? [filter];
   const nearest = list.length === 1 ? nearestNames(String(list[0]), [...sitesOf(targets)]) : [];
   throw new EngineError('ENOENT', `no function matches ${list.map(shown).join(', ')}${nearestHint(nearest)}`);
 }
@@ -80,13 +79,14 @@ function byBytes(a: string, b: string): number {
 /// The site of each name, the first of the targets that has it. Sorts `symbols`. Throws EINVAL for what is no array of names,
 /// ENOENT for a name that there is not, or that is listed twice.
 export function bySymbol(targets: ReadonlySet<Target>, symbols: unknown): TargetSite[] {
-  if (!isArray(symbols) || symbols.length === 0) {
-    throw invalid(`symbols is ${isArray(symbols) ? 'an empty array' : shown(symbols)}, expected at least one name`);
+  const given = readArray('symbols', symbols);
+  if (!given || given.length === 0) {
+    throw invalid(`symbols is ${given ? 'an empty array' : shown(symbols)}, expected at least one name`);
   }
-  const wrong = symbols.findIndex((name) => typeof name !== 'string');
-  if (wrong >= 0) throw invalid(`symbols[${wrong}] is ${shown(symbols[wrong])}, expected a name`);
-  const names = Object.isFrozen(symbols) ? [...(symbols as string[])] : (symbols as string[]);
-  names.sort(byBytes);
+  const wrong = given.findIndex((name) => typeof name !== 'string');
+  if (wrong >= 0) throw invalid(`symbols[${wrong}] is ${shown(given[wrong])}, expected a name`);
+  const names = (given as readonly string[]).toSorted(byBytes);
+  if (!Object.isFrozen(symbols)) Object.assign(symbols as string[], names);
   const twice = names.find((name, k) => k > 0 && names[k - 1] === name);
   const open = new Set(names);
   const found = new Map<string, TargetSite>();

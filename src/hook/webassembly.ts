@@ -8,11 +8,12 @@
 // that the engine would refuse go to it as they are, and what fails on our side is done again without us: the error that a
 // program sees is always the engine's own.
 
+import { copyBytes } from '../bytes.ts';
 import { RESERVED_PREFIX, SECTION_NAME } from '../instrument/abi.ts';
 import { isKept } from '../instrument/custom-sections.ts';
 import { customSections, readModule } from '../instrument/reader.ts';
 import { native } from '../native.ts';
-import { copyBytes, type Linking, leaveUnattached } from '../target/load.ts';
+import { type Linking, leaveUnattached } from '../target/load.ts';
 import { type Prepared, type PreparedBytes, prepareModule } from '../target/prepare.ts';
 import type { WasmTarget } from '../target/wasm.ts';
 import { caller } from './caller.ts';

@@ -4,8 +4,9 @@
 // nothing else mentions, whether one outgrows the engine's limit, and how large the module becomes. The first attempt
 // assumes the best, and when that proves wrong the bodies are rewritten with that knowledge, which happens to few modules.
 
-import { badRange, shown, WasmFormatError } from '../errors.ts';
-import { checkOptions } from '../options.ts';
+import { isUint8Array, kindOf } from '../bytes.ts';
+import { badRange, badType, shown, WasmFormatError } from '../errors.ts';
+import { checkBoolean, checkFunction, readOptions } from '../options.ts';
 import { RESERVED_PREFIX, SECTION_NAME } from './abi.ts';
 import { Additions } from './additions.ts';
 import { extensions, writeSetter } from './appended.ts';
@@ -80,16 +81,17 @@ export interface Instrumented extends Marker {
 /// Throws `WasmFormatError` (with the byte offset, and what was expected there) for input that is not a module, is
 /// malformed, uses something unknown, or has been instrumented before.
 export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): Instrumented {
-  if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]') {
-    throw new TypeError(
-      `instrument: expected the module's bytes as a Uint8Array, got ${Object.prototype.toString.call(bytes)}`,
-    );
+  if (!isUint8Array(bytes)) {
+    throw badType(`instrument: expected the module's bytes as a Uint8Array, got ${kindOf(bytes)}`);
   }
-  checkOptions('instrument', options, ['args', 'start', 'only', 'growth', 'validate']);
+  const read = readOptions('instrument', options, ['args', 'start', 'only', 'growth', 'validate']);
+  if (read.only !== undefined) checkFunction('only', read.only);
+  checkBoolean('args', read.args);
+  checkBoolean('validate', read.validate);
   const module = readModule(bytes);
   refuseOurs(module);
-  const result = new Instrumenting(module, options).run();
-  if (options.validate !== false) {
+  const result = new Instrumenting(module, read).run();
+  if (read.validate !== false) {
     const refusal = engineRefusal(bytes, result.bytes);
     if (refusal !== undefined) throw refusal;
   }

@@ -6,7 +6,7 @@
 //
 // Tools that print names in the text format escape what is special there: `std::min\28int\2c\20int\29`.
 
-import { SymbolMapError } from '../errors.ts';
+import { badType, SymbolMapError, shown } from '../errors.ts';
 
 /// Function index → name.
 export type SymbolMap = ReadonlyMap<number, string>;
@@ -17,6 +17,9 @@ const MOST_FUNCTIONS = 2 ** 32;
 /// Reads a symbol map. An index that occurs twice keeps its first name. `file` stands in front of messages. Throws
 /// `SymbolMapError`, which knows the line.
 export function parseSymbolMap(text: string, file = 'symbol map'): SymbolMap {
+  for (const [what, value] of Object.entries({ 'the symbol map': text, 'the name of the file': file })) {
+    if (typeof value !== 'string') throw badType(`${what} is ${shown(value)}, expected a string`);
+  }
   const map = new Map<number, string>();
   const lines = text.replace(/^\ufeff/, '').split('\n');
   for (const [i, line] of lines.entries()) {

@@ -6,6 +6,7 @@
 import type { Engine } from '../engine.ts';
 import { badType, shown } from '../errors.ts';
 import { compileFilter, type FilterPair } from '../filter.ts';
+import { reading } from '../options.ts';
 import { Gate, JsCalls, plainTraps, type Traps } from './js/calls.ts';
 import { resumersOf } from './js/generators.ts';
 import {
@@ -186,7 +187,7 @@ export class JsFunctions {
   /// A copy of a module's exports, with functions replaced.
   attachModule(number: number, namespace: object, options: AttachOptions): { exports: object; target: JsTarget } {
     if (!isObject(namespace)) throw badType(`attachModule: ${shown(namespace)} is no module`);
-    const { copy, complete } = copyNamespace(namespace);
+    const { copy, complete } = reading('attachModule: the namespace', () => copyNamespace(namespace));
     const target = this.attach(number, copy, options);
     complete();
     return { exports: copy, target };

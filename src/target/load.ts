@@ -1,12 +1,14 @@
 // Bytes in, a running instance and its target out: what `WebAssembly.instantiate` does, with the module instrumented on the way
 // and nothing of that to be seen by the program.
 
+import { copyBytes } from '../bytes.ts';
 import type { Engine } from '../engine.ts';
 import { badRange, badType, shown, WasmFormatError } from '../errors.ts';
 import { EXPORT_START, RESERVED_PREFIX } from '../instrument/abi.ts';
 import { Names } from '../instrument/names.ts';
 import { customSections } from '../instrument/reader.ts';
-import { native } from '../native.ts';
+import { isModule, native } from '../native.ts';
+import { checkBoolean, checkFunction, checkString } from '../options.ts';
 import { functionNames } from '../symbols/function-names.ts';
 import { type DebugFiles, Locations } from '../symbols/locations.ts';
 import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
@@ -54,25 +56,8 @@ export function compileWasmSync(bytes: BufferSource): WebAssembly.Module {
   return module;
 }
 
-/// A copy of the bytes, so that nobody changes them meanwhile. Throws TypeError for what holds none.
-export function copyBytes(source: BufferSource): Uint8Array<ArrayBuffer> {
-  // By its tag: a buffer from another realm (a vm context, a frame) is no instance of ours.
-  if (Object.prototype.toString.call(source) === '[object ArrayBuffer]') {
-    return new Uint8Array(source as ArrayBuffer).slice();
-  }
-  if (ArrayBuffer.isView(source)) {
-    return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice() as Uint8Array<ArrayBuffer>;
-  }
-  throw badType(
-    `expected the bytes of a module (ArrayBuffer or view) or a WebAssembly.Module, got ${describe(source)}`,
-  );
-}
-
-const describe = (value: unknown): string =>
-  value === null ? 'null' : typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value;
-
 function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuffer> {
-  if (!(source instanceof native.Module)) return copyBytes(source);
+  if (!isModule(source)) return copyBytes(source);
   const bytes = bytesOfModule.get(source);
   if (bytes) return bytes;
   throw badType(
@@ -81,15 +66,30 @@ function bytesOf(source: BufferSource | WebAssembly.Module): Uint8Array<ArrayBuf
 }
 
 function symbolsOf(symbols: WasmOptions['symbols']): SymbolMap | undefined {
-  if (symbols === undefined || symbols instanceof Map) return symbols;
   if (typeof symbols === 'string') return parseSymbolMap(symbols, 'symbols');
-  throw badType(`symbols is ${describe(symbols)}, expected the text of a symbol map or a Map`);
+  if (symbols === undefined) return undefined;
+  if (isMap(symbols)) {
+    for (const [index, name] of symbols) {
+      if (typeof index === 'number' && typeof name === 'string') continue;
+      throw badType(`symbols has ${shown(name)} at ${shown(index)}, expected names at indices`);
+    }
+    return symbols;
+  }
+  throw badType(`symbols is ${shown(symbols)}, expected the text of a symbol map or a Map`);
+}
+
+/// A Map, and not just what inherits from one.
+function isMap(value: unknown): value is SymbolMap {
+  try {
+    Map.prototype.has.call(value as never, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function debugFilesOf({ sourceMap, debugInfo }: WasmOptions): DebugFiles {
-  if (sourceMap !== undefined && typeof sourceMap !== 'string') {
-    throw badType(`sourceMap is ${describe(sourceMap)}, expected the text of a source map`);
-  }
+  checkString('sourceMap', sourceMap);
   return { sourceMap, debugInfo: debugInfo === undefined ? undefined : copyBytes(debugInfo) };
 }
 
@@ -213,15 +213,13 @@ export class Linking {
 
 /// What the options say of the target. Throws TypeError or RangeError for one that is wrong.
 function linkOptions(options: WasmOptions): LinkOptions {
-  if (options.name !== undefined && typeof options.name !== 'string') {
-    throw badType(`name is ${shown(options.name)}, expected a string`);
-  }
+  checkString('name', options.name);
   if (options.link !== undefined && options.link !== 'attached') {
     throw badRange(`link is ${shown(options.link)}, expected 'attached'`);
   }
-  if (options.only !== undefined && typeof options.only !== 'function') {
-    throw badType(`only is ${shown(options.only)}, expected a function`);
-  }
+  if (options.only !== undefined) checkFunction('only', options.only);
+  checkBoolean('args', options.args);
+  checkBoolean('fallback', options.fallback);
   return { name: options.name, symbols: symbolsOf(options.symbols), debugFiles: debugFilesOf(options) };
 }
 

@@ -1,13 +1,14 @@
 // Programs out of a seed: the same numbers make the same program.
 
+import { MACHINE_ARGUMENTS_MAX } from '../../assembly/machine-layout.ts';
 import { badRange, shown } from '../errors.ts';
-import { checkOptions } from '../options.ts';
+import { readOptions } from '../options.ts';
 import { MachineProgram } from './machine-program.ts';
 
 export interface GenerateOptions {
   /// Functions that are called: the first ones of the machine's. At least 1.
   readonly functions: number;
-  /// Calls in all.
+  /// Calls in all, up to 2^24.
   readonly calls: number;
   /// Most calls on top of one another. Default 16.
   readonly depth?: number;
@@ -25,6 +26,8 @@ export interface GenerateOptions {
   readonly seed?: number;
 }
 
+const WORD_MAX = 2 ** 32 - 1;
+const CALLS_MAX = 2 ** 24;
 const KNOWN = ['functions', 'calls', 'depth', 'nesting', 'recursion', 'tailCalls', 'args', 'time', 'seed'];
 
 /// A generator of numbers from 0 to 1 (mulberry32).
@@ -40,20 +43,20 @@ export function randomNumbers(seed: number): () => number {
 
 /// A balanced program of `calls` calls on one task. Throws RangeError for numbers out of their range.
 export function generateProgram(options: GenerateOptions): MachineProgram {
-  checkOptions('generateProgram', options, KNOWN);
-  const { functions, calls, depth = 16, args = 2, time = 0, seed = 1 } = options;
-  const { nesting = 0.5, recursion = 0, tailCalls = 0 } = options;
+  const read = readOptions('generateProgram', options, KNOWN);
+  const { functions, calls, depth = 16, args = 2, time = 0, seed = 1 } = read;
+  const { nesting = 0.5, recursion = 0, tailCalls = 0 } = read;
   const whole = {
-    functions: [functions, 1],
-    calls: [calls, 0],
-    depth: [depth, 1],
-    args: [args, 0],
-    time: [time, 0],
-    seed: [seed, 0],
-  };
-  for (const [name, [value, least]] of Object.entries(whole)) {
-    if (!Number.isInteger(value) || value! < least!)
-      throw badRange(`${name} is ${shown(value)}, expected a whole number from ${least}`);
+    functions: [functions, 1, WORD_MAX],
+    calls: [calls, 0, CALLS_MAX],
+    depth: [depth, 1, WORD_MAX],
+    args: [args, 0, MACHINE_ARGUMENTS_MAX],
+    time: [time, 0, WORD_MAX],
+    seed: [seed, 0, WORD_MAX],
+  } as const;
+  for (const [name, [value, least, most]] of Object.entries(whole)) {
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw badRange(`${name} is ${shown(value)}, expected a whole number from ${least} to ${most}`);
   }
   for (const [name, value] of Object.entries({ nesting, recursion, tailCalls })) {
     if (typeof value !== 'number' || !(value >= 0 && value <= 1))

@@ -4,7 +4,9 @@
 //   | operation u8 | count u8 | 0 u16 | operand u32 |  count words …
 
 import * as layout from '../../assembly/machine-layout.ts';
+import { isBigUint64Array } from '../bytes.ts';
 import { badRange, badType, shown } from '../errors.ts';
+import { readArray } from '../options.ts';
 
 const NAMES = [
   'end',
@@ -64,15 +66,23 @@ export class MachineProgram {
 
   /// A program from words that somebody stored.
   static from(words: BigUint64Array): MachineProgram {
-    if (!(words instanceof BigUint64Array)) throw badType(`a program from ${shown(words)}, expected a BigUint64Array`);
+    if (!isBigUint64Array(words)) throw badType(`a program from ${shown(words)}, expected a BigUint64Array`);
     const program = new MachineProgram();
     program.#words = words.slice();
     program.#length = words.length;
     return program;
   }
 
-  /// What the word at a position asks for.
+  /// Whether `value` is a program, and not just an object that inherits from one.
+  static is(value: unknown): value is MachineProgram {
+    return typeof value === 'object' && value !== null && #words in value;
+  }
+
+  /// What the word at a position asks for. Throws RangeError for a position beyond the end.
   nameAt(position: number): string {
+    if (!Number.isInteger(position) || position < 0 || position >= this.#length) {
+      throw badRange(`the position is ${shown(position)}, expected 0 to ${this.#length - 1}`);
+    }
     return NAMES[Number(this.#words[position]! & 0xffn)] ?? 'unknown operation';
   }
 
@@ -147,22 +157,23 @@ export class MachineProgram {
     if (!Number.isInteger(operand) || operand < 0 || operand > 0xffff_ffff) {
       throw badRange(`${NAMES[operation]}: the operand is ${shown(operand)}, expected a whole number from 0`);
     }
-    if (!Array.isArray(words)) throw badType(`${NAMES[operation]}: ${shown(words)}, expected an array of bigints`);
-    const wrong = words.findIndex((word) => typeof word !== 'bigint');
-    if (wrong >= 0) throw badType(`${NAMES[operation]}: value ${wrong} is ${shown(words[wrong])}, expected a bigint`);
-    if (words.length > layout.MACHINE_ARGUMENTS_MAX) {
+    const given = readArray(`${NAMES[operation]}: the values`, words);
+    if (!given) throw badType(`${NAMES[operation]}: ${shown(words)}, expected an array of bigints`);
+    const wrong = given.findIndex((word) => typeof word !== 'bigint');
+    if (wrong >= 0) throw badType(`${NAMES[operation]}: value ${wrong} is ${shown(given[wrong])}, expected a bigint`);
+    if (given.length > layout.MACHINE_ARGUMENTS_MAX) {
       throw badRange(
-        `${NAMES[operation]}: ${words.length} arguments, expected at most ${layout.MACHINE_ARGUMENTS_MAX}`,
+        `${NAMES[operation]}: ${given.length} arguments, expected at most ${layout.MACHINE_ARGUMENTS_MAX}`,
       );
     }
-    const needed = this.#length + 1 + words.length;
+    const needed = this.#length + 1 + given.length;
     if (needed > this.#words.length) {
       const larger = new BigUint64Array(needed * 2);
       larger.set(this.words);
       this.#words = larger;
     }
-    this.#words[this.#length++] = BigInt(operation | (words.length << 8)) | (BigInt(operand) << 32n);
-    for (const word of words) this.#words[this.#length++] = BigInt.asUintN(64, word);
+    this.#words[this.#length++] = BigInt(operation | (given.length << 8)) | (BigInt(operand) << 32n);
+    for (const word of given) this.#words[this.#length++] = BigInt.asUintN(64, word as bigint);
     return this;
   }
 }

@@ -5,6 +5,8 @@
 // next. A call that the text leaves open stays open.
 
 import type { CpuModel } from '../arch/arch.ts';
+import { checkModel } from '../arch/index.ts';
+import { badType, shown } from '../errors.ts';
 import { MachineProgram } from './machine-program.ts';
 import type { SymbolOptions } from './machine-symbols.ts';
 
@@ -45,6 +47,8 @@ interface Step {
 /// Reads the text of `trace` with the tracer `function_graph`, of one CPU and one task, with the duration column. Throws
 /// `ReplayError` for a line that says something else.
 export function readReplay(text: string, model: CpuModel): Replay {
+  if (typeof text !== 'string') throw badType(`the text is ${shown(text)}, expected a string`);
+  checkModel(model);
   const names = new Map<string, number>();
   const steps: Step[] = [];
   const running: number[] = [];

@@ -2,6 +2,7 @@
 
 import { type CpuModel, PLACES_SIZE } from '../arch/arch.ts';
 import { badRange, badType, shown } from '../errors.ts';
+import { readArray, readOptions } from '../options.ts';
 import type { TargetSite } from './target.ts';
 
 export interface SymbolOptions {
@@ -30,6 +31,7 @@ export interface MachineSite extends TargetSite {
   readonly returns: bigint;
 }
 
+const KNOWN = ['name', 'address', 'size', 'location', 'module', 'isInterrupt'];
 const LIMIT = 1n << 64n;
 
 /// Bytes from where a function goes on behind its site to where its calls return: there is some code in between.
@@ -39,10 +41,12 @@ const hex = (address: bigint): string => `0x${address.toString(16)}`;
 
 /// The sites of symbols, in the order of their addresses. Throws RangeError and TypeError for symbols that cannot be.
 export function machineSites(model: CpuModel, symbols: readonly SymbolOptions[]): Omit<MachineSite, 'id'>[] {
-  if (!Array.isArray(symbols)) throw badType(`symbols is ${shown(symbols)}, expected an array`);
+  const given = readArray('symbols', symbols);
+  if (!given) throw badType(`symbols is ${shown(symbols)}, expected an array`);
   const names = new Set<string>();
-  const placed = symbols.map((symbol: SymbolOptions, k): MachineSymbol => {
-    const { name, address, size, module, isInterrupt } = symbol ?? {};
+  const placed = given.map((symbol, k): MachineSymbol => {
+    const read = readOptions(`symbol ${k}`, symbol as SymbolOptions, KNOWN);
+    const { name, address, size, module, isInterrupt } = read;
     if (typeof name !== 'string' || name === '')
       throw badType(`symbol ${k}: the name is ${shown(name)}, expected a string`);
     if (names.has(name)) throw badRange(`there are two symbols ${name}, expected different names`);
@@ -57,7 +61,7 @@ export function machineSites(model: CpuModel, symbols: readonly SymbolOptions[])
     if (isInterrupt !== undefined && typeof isInterrupt !== 'boolean') {
       throw badType(`${what}: isInterrupt is ${shown(isInterrupt)}, expected true or false`);
     }
-    const { location = address + BigInt(model.siteForms[0]!.offset) } = symbol;
+    const { location = address + BigInt(model.siteForms[0]!.offset) } = read;
     if (typeof location !== 'bigint') throw badType(`${what}: the location is ${shown(location)}, expected a bigint`);
     if (location < address || location >= address + BigInt(size)) {
       throw badRange(`${what}: the location ${hex(location)} is outside of its ${size} bytes at ${hex(address)}`);

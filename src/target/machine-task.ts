@@ -4,6 +4,7 @@ import * as engineLayout from '../../assembly/layout.ts';
 import * as layout from '../../assembly/machine-layout.ts';
 import { type CpuModel, PLACE_OUTSIDE, PLACE_RETURN_TO_HANDLER } from '../arch/arch.ts';
 import type { Engine } from '../engine.ts';
+import { checkWord } from '../options.ts';
 import type { Task } from '../tasks.ts';
 
 export interface CpuContext {
@@ -31,7 +32,15 @@ export class MachineTask {
   readonly #stack: bigint;
   readonly #linear: number;
 
-  constructor(context: CpuContext, task: Task, index: number, cpu: number, clock: number | undefined) {
+  /// Made by `Machine.createTask`. The blocks that it takes are added to `blocks`; without memory for all, it takes none.
+  constructor(
+    context: CpuContext,
+    task: Task,
+    index: number,
+    cpu: number,
+    clock: number | undefined,
+    blocks: number[],
+  ) {
     const { engine, model, address: machine, stackSize } = context;
     const { memory } = engine;
     const depthMax = Math.floor(stackSize / 16);
@@ -40,9 +49,12 @@ export class MachineTask {
     this.index = index;
     this.cpu = cpu;
     this.stackSize = stackSize;
-    this.clock = clock ?? engine.allocateBlock(8);
-    this.address = engine.allocateBlock(layout.CPU_CALLS + depthMax * layout.CALL_SIZE);
-    this.#linear = engine.allocateBlock(stackSize);
+    const callsSize = layout.CPU_CALLS + depthMax * layout.CALL_SIZE;
+    const taken = engine.allocateBlocks([callsSize, stackSize, ...(clock === undefined ? [8] : [])]);
+    blocks.push(...taken);
+    this.address = taken[0]!;
+    this.#linear = taken[1]!;
+    this.clock = clock ?? taken[2]!;
     this.#stack = model.addresses.stacks + BigInt(2 * index * stackSize);
     const store = (at: number, value: number): void => memory.store32(this.address + at, value);
     store(layout.CPU_MACHINE, machine);
@@ -62,6 +74,11 @@ export class MachineTask {
     const list = machine + layout.MACHINE_TASKS;
     memory.store32(memory.load32(list) + index * 4, this.address);
     memory.store32(list + 4, index + 1);
+  }
+
+  /// Whether `value` is a task of a machine, and not just an object that inherits from one.
+  static is(value: unknown): value is MachineTask {
+    return typeof value === 'object' && value !== null && #linear in value;
   }
 
   get comm(): string {
@@ -142,7 +159,9 @@ export class MachineTask {
     this.#context.engine.memory.store32(this.address + layout.CPU_LOWEST, this.#linear + this.stackSize - HEADROOM);
   }
 
+  /// Undefined where the address is not on this stack.
   readWord(address: bigint): bigint | undefined {
+    checkWord('the address', address);
     const { engine, model } = this.#context;
     const at = this.#place(address);
     return at === undefined ? undefined : engine.memory.view.getBigUint64(at, !model.bigEndian);
@@ -150,6 +169,8 @@ export class MachineTask {
 
   /// False: the address is not on this stack.
   writeWord(address: bigint, value: bigint): boolean {
+    checkWord('the address', address);
+    checkWord('the value', value);
     const { engine, model } = this.#context;
     const at = this.#place(address);
     if (at !== undefined) engine.memory.view.setBigUint64(at, BigInt.asUintN(64, value), !model.bigEndian);

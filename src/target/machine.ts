@@ -13,9 +13,9 @@ import { type Engine, EngineError } from '../engine.ts';
 import { badRange, badType, shown } from '../errors.ts';
 import type { Handlers } from '../handlers.ts';
 import { CONTEXT_FLAGS, type Context, contextNumber } from '../interrupts.ts';
-import { checkOptions } from '../options.ts';
+import { checkBoolean, checkFunction, checkString, checkWord, readArray, reading, readOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
-import type { Tasks } from '../tasks.ts';
+import type { Task, Tasks } from '../tasks.ts';
 import { describe, registerFile } from './machine-description.ts';
 import { MachineProgram, ProgramError } from './machine-program.ts';
 import { type MachineSite, type MachineSymbol, machineSites, type SymbolOptions } from './machine-symbols.ts';
@@ -51,6 +51,8 @@ const KNOWN = ['arch', 'symbols', 'types', 'comm', 'pid', 'cpu', 'name', 'stackS
 const STACK_SIZE = 65536;
 const TASKS_MAX = 1024;
 const MAX_WORD = (1n << 64n) - 1n;
+/// A kernel has at most 8192; the column of the text is as wide as the largest.
+const CPU_MAX = 8191;
 
 /// What a function does: it may call others, and returns its result; without one it returns 0.
 export type Body = (machine: Machine) => unknown;
@@ -90,67 +92,92 @@ export class Machine implements Target {
 
   /// Use `Tracer.machine`.
   constructor(host: MachineHost, number: number, options: MachineOptions) {
-    checkOptions('machine', options, KNOWN);
+    const read = readOptions('machine', options, KNOWN);
     const {
       arch,
       symbols,
       types,
       comm,
       pid,
-      cpu,
       stackSize = STACK_SIZE,
       stackWords = engineLayout.SHADOW_STACK_WORDS,
-    } = options;
-    const { regs = 'arguments', poison = true, name = arch } = options;
+    } = read;
+    const { regs = 'arguments', poison = true, name = arch, cpu = 0 } = read;
     const model = cpuModel(arch);
-    if (!Number.isInteger(Math.log2(stackSize)) || stackSize < 4096 || stackSize > 2 ** 24) {
+    checkString('name', name);
+    checkCpu(cpu);
+    if (!Number.isInteger(stackSize) || stackSize < 4096 || stackSize > 2 ** 24 || stackSize & (stackSize - 1)) {
       throw badRange(`stackSize is ${shown(stackSize)}, expected a power of two from 4096 to 2^24`);
     }
     if (regs !== 'arguments' && regs !== 'full')
       throw badRange(`regs is ${shown(regs)}, expected 'arguments' or 'full'`);
-    if (typeof poison !== 'boolean') throw badType(`poison is ${shown(poison)}, expected true or false`);
+    checkBoolean('poison', poison);
     if (types !== undefined && (typeof types !== 'object' || types === null)) {
       throw badType(`types is ${shown(types)}, expected an object`);
     }
     const placed = machineSites(model, symbols);
+    const paramsOf = cParams(types ?? {});
+    const params = reading('types', () => placed.map(({ name: symbol }) => paramsOf(symbol)));
     const { engine } = host;
+    // The last that can be refused for what was asked. From here on only memory can be missing, and sites, which cannot be given
+    // back, come after all else.
+    const task = host.tasks.create({ comm, pid, stackWords });
     this.#host = host;
     this.#stackWords = stackWords;
     this.name = name;
     this.number = number;
     this.types = types;
     this.model = { ...model, threadSize: stackSize };
-    this.firstSite = placed.length > 0 ? engine.addSites(placed.length) : 0;
-    const paramsOf = cParams(types ?? {});
-    this.sites = placed.map((site, k) => ({ ...site, id: this.firstSite + k, params: paramsOf(site.name) }));
-    for (const { id, index, ip, name: symbol } of this.sites) {
-      this.#indexOf.set(symbol, index);
+    this.firstSite = engine.memory.siteCount();
+    this.sites = placed.map((site, k) => ({ ...site, id: this.firstSite + k, params: params[k] }));
+    for (const { index, name: symbol } of this.sites) this.#indexOf.set(symbol, index);
+    this.#places = registerFile(model).places;
+    this.regs = new CpuRegs(engine.memory, this.model, (at) => this.readWord(at));
+    const blocks: number[] = [];
+    try {
+      const address = describe(engine, model, {
+        firstSite: this.firstSite,
+        returns: this.sites.map(({ returns }) => returns),
+        poison,
+        full: regs === 'full',
+        tasksMax: TASKS_MAX,
+      });
+      blocks.push(address);
+      this.#context = { engine, model: this.model, address, stackSize };
+      this.#step = engine.allocateBlock((1 + layout.MACHINE_ARGUMENTS_MAX) * 8);
+      blocks.push(this.#step);
+      this.#current = this.#adopt(task, cpu, blocks);
+      if (placed.length > 0) engine.addSites(placed.length);
+    } catch (error) {
+      for (const block of blocks) engine.exports.block_free(block);
+      task.exit();
+      throw error;
+    }
+    engine.memory.store32(this.#context.address + layout.MACHINE_HANDLER, host.handlers.add(this.#tell));
+    for (const { id, ip } of this.sites) {
       engine.exports.site_set_ip(id, Number(ip & 0xffff_ffffn), Number(ip >> 32n));
     }
-    this.#places = registerFile(model).places;
-    const address = describe(engine, model, {
-      firstSite: this.firstSite,
-      returns: this.sites.map(({ returns }) => returns),
-      poison,
-      full: regs === 'full',
-      tasksMax: TASKS_MAX,
-    });
-    this.#context = { engine, model: this.model, address, stackSize };
-    engine.memory.store32(address + layout.MACHINE_HANDLER, host.handlers.add(this.#tell));
-    this.#step = engine.allocateBlock((1 + layout.MACHINE_ARGUMENTS_MAX) * 8);
-    this.regs = new CpuRegs(engine.memory, this.model, (at) => this.readWord(at));
-    this.#current = this.createTask({ comm, pid, cpu });
   }
 
   // ---- tasks
 
   /// A task with a stack of its own. Errors as of `Tracer.createTask`.
-  createTask({ comm, pid, cpu = 0 }: { comm?: string; pid?: number; cpu?: number } = {}): MachineTask {
+  createTask(options: { comm?: string; pid?: number; cpu?: number } = {}): MachineTask {
+    const { comm, pid, cpu = 0 } = readOptions('createTask', options, ['comm', 'pid', 'cpu']);
+    checkCpu(cpu);
     if (this.#tasks.length === TASKS_MAX) throw new EngineError('ENOSPC', `a machine has at most ${TASKS_MAX} tasks`);
-    if (!Number.isInteger(cpu) || cpu < 0) throw badRange(`cpu is ${shown(cpu)}, expected a whole number from 0`);
     const task = this.#host.tasks.create({ comm, pid, stackWords: this.#stackWords });
+    try {
+      return this.#adopt(task, cpu, []);
+    } catch (error) {
+      task.exit();
+      throw error;
+    }
+  }
+
+  #adopt(task: Task, cpu: number, blocks: number[]): MachineTask {
     task.cpu = cpu;
-    const made = new MachineTask(this.#context, task, this.#tasks.length, cpu, this.#tasks[0]?.clock);
+    const made = new MachineTask(this.#context, task, this.#tasks.length, cpu, this.#tasks[0]?.clock, blocks);
     this.#tasks.push(made);
     return made;
   }
@@ -218,7 +245,7 @@ export class Machine implements Target {
   call(name: string, args: readonly bigint[] = [], body?: Body): bigint {
     const index = this.#index(name);
     const words = checkWords(`call of ${name}`, args);
-    if (body !== undefined && typeof body !== 'function') throw badType(`the body of ${name} is ${shown(body)}`);
+    if (body !== undefined) checkFunction(`the body of ${name}`, body);
     return this.#inside(() => {
       const task = this.#current;
       this.#do(layout.OP_CALL, index, words, `the call of ${name}`);
@@ -229,8 +256,10 @@ export class Machine implements Target {
   /// To be returned by a body: the function that runs hands over to `name`, which returns in its place.
   tailCall(name: string, args: readonly bigint[] = [], body?: Body): bigint {
     const index = this.#index(name);
+    const words = checkWords(`tail call of ${name}`, args);
+    if (body !== undefined) checkFunction(`the body of ${name}`, body);
     const task = this.#current;
-    this.#do(layout.OP_TAIL, index, checkWords(`tail call of ${name}`, args), `the tail call of ${name}`);
+    this.#do(layout.OP_TAIL, index, words, `the tail call of ${name}`);
     return this.#body(name, task, body);
   }
 
@@ -253,7 +282,7 @@ export class Machine implements Target {
   }
 
   #check(what: string, task: MachineTask): void {
-    if (task instanceof MachineTask && this.#tasks[task.index] === task) return;
+    if (MachineTask.is(task) && this.#tasks[task.index] === task) return;
     throw badType(`${what}: expected a task of this machine, got ${shown(task)}`);
   }
 
@@ -281,7 +310,7 @@ export class Machine implements Target {
   /// EINVAL for one that is not more urgent, and for a body that ends on another task.
   interrupt<Result>(context: Context, body: (machine: Machine) => Result): Result {
     const number = contextNumber(context);
-    checkBody('interrupt', body);
+    checkFunction('interrupt: what is to run', body);
     return this.#inside(() => {
       const task = this.#current;
       const { depth } = task;
@@ -302,13 +331,13 @@ export class Machine implements Target {
 
   /// Calls `body` with interrupts off, for the tracers `irqsoff` and `preemptirqsoff`.
   withoutIrqs<Result>(body: (machine: Machine) => Result): Result {
-    checkBody('withoutIrqs', body);
+    checkFunction('withoutIrqs: what is to run', body);
     return this.#inside(() => this.#host.tasks.interrupts.withoutIrqs(() => body(this)));
   }
 
   /// Calls `body` with preemption off, for the tracers `preemptoff` and `preemptirqsoff`.
   withoutPreemption<Result>(body: (machine: Machine) => Result): Result {
-    checkBody('withoutPreemption', body);
+    checkFunction('withoutPreemption: what is to run', body);
     return this.#inside(() => this.#host.tasks.interrupts.withoutPreemption(() => body(this)));
   }
 
@@ -333,8 +362,7 @@ export class Machine implements Target {
   }
 
   #execute(program: MachineProgram, times: number): void {
-    if (!(program instanceof MachineProgram))
-      throw badType(`the program is ${shown(program)}, expected a MachineProgram`);
+    if (!MachineProgram.is(program)) throw badType(`the program is ${shown(program)}, expected a MachineProgram`);
     const { engine } = this.#host;
     const address = engine.allocateBlock(Math.max(program.words.byteLength, 8));
     try {
@@ -431,8 +459,9 @@ export class Machine implements Target {
   }
 
   setRegister(name: string, value: bigint): void {
-    if (typeof value !== 'bigint') throw badType(`${name} takes a bigint, not ${shown(value)}`);
-    this.#host.engine.memory.view.setBigUint64(this.#register(name), BigInt.asUintN(64, value), true);
+    const place = this.#register(name);
+    checkWord(name, value);
+    this.#host.engine.memory.view.setBigUint64(place, BigInt.asUintN(64, value), true);
   }
 
   /// All registers, by name.
@@ -460,18 +489,21 @@ export class Machine implements Target {
   /// Stores a word at an address of some task's stack. Throws RangeError for addresses elsewhere.
   writeWord(address: bigint, value: bigint): void {
     if (!this.#tasks.some((task) => task.writeWord(address, value))) {
-      throw badRange(`0x${address.toString(16)} is on no stack of ${this.name}`);
+      throw badRange(`${hex(address)} is on no stack of ${this.name}`);
     }
   }
 
   /// Return addresses of the functions that run on the current task, innermost first, as an unwinder finds them: along the
   /// stack frames, with the hook replaced by the address that it stands for (spec/fgraph.md §5). `raw` leaves the hook.
-  stackTrace({ raw = false } = {}): bigint[] {
+  stackTrace(options: { raw?: boolean } = {}): bigint[] {
+    const { raw = false } = readOptions('stackTrace', options, ['raw']);
+    checkBoolean('raw', raw);
     return this.#current.unwind(raw);
   }
 
   /// What is at an address: function and distance; undefined for none.
   symbolAt(address: bigint): { symbol: MachineSymbol; offset: number } | undefined {
+    checkWord('the address', address);
     for (const { symbol } of this.sites) {
       const offset = address - symbol.address;
       if (offset >= 0n && offset < BigInt(symbol.size)) return { symbol, offset: Number(offset) };
@@ -481,9 +513,10 @@ export class Machine implements Target {
 
   /// What happens when a handler sends an entry to the direct trampoline at `address` (`CpuRegs.setDirect`).
   setDirectCall(address: bigint, call: DirectCall | undefined): void {
-    if (typeof address !== 'bigint' || address <= 0n || address > MAX_WORD) {
-      throw badRange(`the direct trampoline is at ${shown(address)}, expected an address`);
-    }
+    checkWord('the direct trampoline', address);
+    if (address <= 0n || address > MAX_WORD)
+      throw badRange(`the direct trampoline is at ${hex(address)}, which is none`);
+    if (call !== undefined) checkFunction('the direct trampoline', call);
     if (call) this.#directs.set(address, call);
     else this.#directs.delete(address);
   }
@@ -537,16 +570,21 @@ function failure(error: number, what: string, task: MachineTask, engine: Engine)
   }
 }
 
-function checkBody(what: string, body: unknown): void {
-  if (typeof body !== 'function') throw badType(`${what}: expected a function, got ${shown(body)}`);
+function checkCpu(cpu: unknown): void {
+  if (!Number.isInteger(cpu) || (cpu as number) < 0 || (cpu as number) > CPU_MAX) {
+    throw badRange(`cpu is ${shown(cpu)}, expected a whole number from 0 to ${CPU_MAX}`);
+  }
 }
 
+const hex = (address: bigint): string => `0x${address.toString(16)}`;
+
 function checkWords(what: string, args: readonly bigint[]): bigint[] {
-  if (!Array.isArray(args)) throw badType(`${what}: the arguments are ${shown(args)}, expected an array of bigints`);
+  const given = readArray(`${what}: the arguments`, args);
+  if (!given) throw badType(`${what}: the arguments are ${shown(args)}, expected an array of bigints`);
   const { MACHINE_ARGUMENTS_MAX: max } = layout;
-  if (args.length > max) throw badRange(`${what}: ${args.length} arguments, expected at most ${max}`);
-  return args.map((word, k) => {
-    if (typeof word !== 'bigint') throw badType(`${what}: argument ${k} is ${shown(word)}, expected a bigint`);
+  if (given.length > max) throw badRange(`${what}: ${given.length} arguments, expected at most ${max}`);
+  return given.map((word, k) => {
+    checkWord(`${what}: argument ${k}`, word);
     return BigInt.asUintN(64, word);
   });
 }

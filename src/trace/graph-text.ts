@@ -12,6 +12,7 @@
 // An unwound frame, which the kernel does not know, is a return with the comment `unwound` (leaf `f(); /* unwound */`,
 // else `} /* unwound */`, or `} /* f unwound */` where the name is due).
 
+import { badRange, shown } from '../errors.ts';
 import { duration, mark } from './duration.ts';
 import { COMMENT, ENTRY, LOST, RETURN, TraceEvent, UNWOUND } from './events.ts';
 import { type BufferInfo, flagCharacters, latencyBanner, tracerLine } from './header.ts';
@@ -132,7 +133,8 @@ export class GraphText {
     this.#options = { ...GRAPH_DEFAULTS, ...options };
     this.#names = names;
     const { cpus, duration, contextInfo } = this.#options;
-    if (!(cpus >= 1)) throw new RangeError(`function_graph text for ${cpus} CPUs, expected at least 1`);
+    if (!(Number.isInteger(cpus) && cpus >= 1))
+      throw badRange(`cpus is ${shown(cpus)}, expected a whole number from 1`);
     this.#cpuWidth = String(cpus - 1).length;
     this.#showDuration = duration && contextInfo;
     this.#blank = this.#showDuration ? NO_DURATION : '';

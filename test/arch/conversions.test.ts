@@ -174,7 +174,7 @@ describe.each(Object.values(CPUS).map((model) => [model.name, model] as const))(
     regs.set(register, 42n);
     expect(regs.register(queryRegisterOffset(model, register))).toBe(42n);
     expect([regs.register(model.ptRegs.size), regs.register(-8), regs.register(1.5)]).toEqual([0n, 0n, 0n]);
-    expect(() => regs.get('nosuch')).toThrow('there is no register nosuch');
+    expect(() => regs.get('nosuch')).toThrow("there is no register 'nosuch'");
   });
 });
 

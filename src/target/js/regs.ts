@@ -1,6 +1,7 @@
 // The registers of a traced JavaScript function: the values themselves. There are no others to be seen.
 
 import * as layout from '../../../assembly/layout.ts';
+import { badType, shown } from '../../errors.ts';
 import { type AimedRegs, checkIndex, type RegisterValue } from '../../regs.ts';
 import type { JsCalls } from './calls.ts';
 
@@ -40,7 +41,7 @@ export class JsRegs implements AimedRegs {
 
   get #aim(): Aim {
     if (this.#depth === 0) {
-      throw new TypeError('registers can be read inside of a handler only; copy what you need later');
+      throw badType('registers can be read inside of a handler only; copy what you need later');
     }
     return this.#aims[this.#depth - 1];
   }
@@ -66,9 +67,9 @@ export class JsRegs implements AimedRegs {
   /// What the caller gets in place of the result. Throws TypeError at entry, and for what is no object where `new` returns it.
   setReturnValue(value: unknown): void {
     const { isExit, constructs } = this.#aim;
-    if (!isExit) throw new TypeError('there is no return value at entry');
+    if (!isExit) throw badType('there is no return value at entry');
     if (constructs && !(typeof value === 'object' ? value !== null : typeof value === 'function')) {
-      throw new TypeError(`new returns an object, it cannot return ${String(value)} (${typeof value})`);
+      throw badType(`new returns an object, it cannot return ${shown(value)} (${typeof value})`);
     }
     this.#calls.result = value;
   }
