@@ -13,6 +13,8 @@ const RAW = 'build/fprobe.raw.wasm'; // as asconfig.json says
 const COLD = [
   '*/region/*',
   '*/ops/*',
+  '*/filter/*',
+  '*/manager/*',
   '*/machine/get',
   '*/machine/put',
   '*/machine/swap',
@@ -63,6 +65,14 @@ const COLD = [
   '*/shadow-stack/data_reserve',
 ];
 
+/// Expressions of a function that is inlined in any case. Two that are alike become one, so a small one kept apart would keep
+/// another apart that an entry needs.
+const TINY = 5;
+
+const cold = COLD.map((pattern) => new RegExp(`^assembly${pattern.slice(1).replaceAll('*', '.*')}$`));
+const isCold = (name) => cold.some((pattern) => pattern.test(name));
+const nodes = (body) => (body ? binaryen.emitText(body).split('(').length - 1 : 0);
+
 mkdirSync('build', { recursive: true });
 const { error, stderr } = await asc.main(['assembly/index.ts', '--target', 'release']);
 if (error) {
@@ -80,17 +90,20 @@ module.setFeatures(
     Features.BulkMemory |
     Features.BulkMemoryOpt,
 );
-for (const pattern of COLD) {
-  binaryen.setPassArgument('no-inline', pattern);
+for (let i = 0; i < module.getNumFunctions(); i++) {
+  const { name, body } = binaryen.getFunctionInfo(module.getFunctionByIndex(i));
+  if (!isCold(name) || nodes(body) < TINY) continue;
+  binaryen.setPassArgument('no-inline', name);
   module.runPasses(['no-inline']);
 }
 binaryen.setOptimizeLevel(3);
 binaryen.setShrinkLevel(0);
 binaryen.setAlwaysInlineMaxSize(12);
 binaryen.setFlexibleInlineMaxSize(70);
-binaryen.setOneCallerInlineMaxSize(200);
+binaryen.setOneCallerInlineMaxSize(400);
 for (let size = Number.POSITIVE_INFINITY; ; ) {
   module.optimize();
+  module.runPasses(['reorder-functions']); // those that are called often get the short numbers
   const binary = module.emitBinary();
   if (binary.length >= size) break;
   size = binary.length;

@@ -5,21 +5,22 @@
 // bit it carries. Rarely is not never: unregistering also goes through all shadow stacks and takes the bit, and the
 // data, from every frame. What a user accepted is told to that user or to nobody.
 //
-//   gops k    | kind | entry | return | stats | rows | generation | options | 0 | threshold u64 | reserved 24 |
+//   gops k    | kind | entry | return | stats | rows | generation | options | 0 | threshold u64 | filter | notrace | serial |
 //             at ABI_GOPS + k * 64
 
+import { filter_free, filter_start } from './filter';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT, ABI_SITE_CAPACITY,
-  ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY,
-  GOPS_FPROBE, GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_OPTIONS, GOPS_PROFILE, GOPS_RETURN,
-  GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING, GRAPH_SKIP_SLEEP,
-  TASK_BASE, TASK_NEXT, TASK_TOP,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_GOPS_SERIAL, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT,
+  ABI_SITE_CAPACITY, ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY,
+  GOPS_FILTER, GOPS_FPROBE, GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_OPTIONS, GOPS_PROFILE,
+  GOPS_RETURN, GOPS_SERIAL, GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING,
+  GRAPH_SKIP_SLEEP, TASK_BASE, TASK_NEXT, TASK_TOP,
 } from './layout';
 import { RING_TASK, STAT_SHIFT } from './ring-layout';
+import { manager_update } from './manager';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
 import { frame_below, frame_forget, frame_start, task_variable_address } from './shadow-stack';
-import { sites_forget } from './site';
 import { current, sync, task_account, task_exists } from './task';
 
 const INDEX_NONE = -1;
@@ -67,7 +68,7 @@ function releaseIndex(index: i32): void {
 
 // ---- registration
 
-/// Registers a function-graph user. Nobody's sites are his until `site_want`.
+/// Registers a function-graph user, who wants no site until he has a filter (`filter_set`, `site_want`).
 ///
 /// | kind | entry, ret | aux |
 /// | --- | --- | --- |
@@ -105,6 +106,10 @@ export function gops_add(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
     store<u64>(task_variable_address(task, index), 0);
   }
   if (aux) attachRing(current, index, aux);
+  const serial = load<u32>(0, ABI_GOPS_SERIAL) + 1;
+  store<u32>(0, serial, ABI_GOPS_SERIAL);
+  store<u32>(gops, serial, GOPS_SERIAL);
+  filter_start(gops + GOPS_FILTER);
   store<u32>(gops, entry, GOPS_ENTRY);
   store<u32>(gops, ret, GOPS_RETURN);
   store<u32>(gops, kind, GOPS_KIND);
@@ -128,7 +133,6 @@ export function gops_remove(index: u32): void {
   sync();
   const gops = gops_address(index);
   store<u32>(gops, gops_generation(index) + 1, GOPS_GENERATION);
-  sites_forget(index);
   frames_forget(index);
   for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) {
     if (gops_kind(index) == GOPS_GRAPH) detachRing(task, index);
@@ -146,7 +150,9 @@ export function gops_remove(index: u32): void {
   if (load<u32>(gops, GOPS_OPTIONS) & GRAPH_SKIP_SLEEP) task_account(-1);
   store<u32>(gops, 0, GOPS_OPTIONS);
   store<u64>(gops, 0, GOPS_THRESHOLD);
+  filter_free(gops + GOPS_FILTER);
   releaseIndex(index);
+  manager_update();
 }
 
 /// Makes every frame in flight forget user `index`.

@@ -45,6 +45,9 @@ export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GR
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
 export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 8; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
 export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of machines (machine-layout.ts)
+export const ABI_GOPS_SERIAL = ABI_BLOCKS + 4; // u32 registrations of function-graph users so far
+export const ABI_NO_SITE = ABI_GOPS_SERIAL + 4; // u32 always zero: the set of no site
+export const ABI_MANAGER = ABI_NO_SITE + 4; // u32 MANAGER_*: what the manager's filters are
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
 
@@ -74,7 +77,9 @@ export const GOPS_STATS_ROWS = GOPS_STATS + 4; // u32 rows of that table
 export const GOPS_GENERATION = GOPS_STATS_ROWS + 4; // u32 counts the owners that this index has had
 export const GOPS_OPTIONS = GOPS_GENERATION + 4; // u32 GRAPH_* of a graph or profile user
 export const GOPS_THRESHOLD = GOPS_OPTIONS + 8; // u64 tracing_thresh of a graph user, 0 = none
-export const GOPS_END = GOPS_THRESHOLD + 8; // the rest of the record is reserved
+export const GOPS_FILTER = GOPS_THRESHOLD + 8; // u32 filter set, and after it the notrace set
+export const GOPS_SERIAL = GOPS_FILTER + 8; // u32 number of the registration
+export const GOPS_END = GOPS_SERIAL + 4; // the rest of the record is reserved
 export const GOPS_SHIFT = 6;
 export const GOPS_SIZE = 1 << GOPS_SHIFT;
 
@@ -113,7 +118,8 @@ export const OPS_FLAGS = OPS_HANDLER + 4; // u32 OPS_FL_*
 export const OPS_SERIAL = OPS_FLAGS + 4; // u32 number of its registration: lists are in descending order
 export const OPS_GENERATION = OPS_SERIAL + 4; // u32 counts the owners that this slot has had, from 1
 export const OPS_SITES = OPS_GENERATION + 4; // u32 sites that it is attached to
-export const OPS_NEXT = OPS_SITES + 4; // u32 next free slot, plus 1
+export const OPS_FILTER = OPS_SITES + 4; // u32 filter set, and after it the notrace set
+export const OPS_NEXT = OPS_FILTER; // u32 of a free one: next free slot, plus 1
 export const OPS_SHIFT = 5;
 export const OPS_SIZE = 1 << OPS_SHIFT;
 export const OPS_SLOT_BITS = 12;
@@ -133,6 +139,20 @@ export const OPS_FL_DIRECT = 1 << 17;
 export const OPS_FL_MASK = OPS_FL_SAVE_REGS | OPS_FL_STUB | OPS_FL_DIRECT;
 
 // ---------------------------------------------------------------------------------------------------------------
+// Filters (spec/fgraph.md §1.2, §1.5). What the kernel keeps in a hash of locations is a set of sites here: the size of its
+// region, then a bit per site; sites beyond its end are not in it. A client has two, 0 standing for the empty hash: a
+// filter that is 0 has all sites, those to come included, a notrace that is 0 has none.
+
+export const FILTER = 0; // offset in a pair
+export const NOTRACE = FILTER + 4;
+
+export const SET_BYTES = 0; // u32 of the region; 0: the set of no site
+export const SET_BITS = SET_BYTES + 4; // u32[]
+
+export const MANAGER_ALL = 1; // the manager's filter is empty: all sites
+export const MANAGER_NOTRACE = 2; // and his notrace is what the notrace sets of all users have in common
+
+// ---------------------------------------------------------------------------------------------------------------
 // Sites: one record per patchable function entry, dense ids
 
 export const SITE_SHIFT = 5;
@@ -141,7 +161,8 @@ export const SITE_IP = 0; // u64
 export const SITE_FLAGS = SITE_IP + 8; // u32 record flags and count (spec/fgraph.md §1.3)
 export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site; SITE_HAS_OPS
 export const SITE_OPS = SITE_USERS + 4; // u32 list of the ops attached to this site, 0 = none
-export const SITE_PROBE = SITE_OPS + 8; // u32 the probe that watches it, if it is the only one
+export const SITE_MANAGED = SITE_OPS + 4; // u32 1: the manager's filters have this site
+export const SITE_PROBE = SITE_MANAGED + 4; // u32 the probe that watches it, if it is the only one
 export const SITE_LOCATION = SITE_PROBE + 4; // u32 location record of the site, 0 = no probe watches it
 export const SITE_HAS_OPS = 1 << 16; // of SITE_USERS: SITE_OPS is not 0. No frame has the bit, so direct mode never fits
 
@@ -151,6 +172,7 @@ export const SITE_COUNT_MASK = (1 << SITE_COUNT_BITS) - 1;
 export const SITE_FL_ENABLED = 1 << 31;
 export const SITE_FL_REGS = 1 << 30;
 export const SITE_FL_REGS_EN = 1 << 29;
+export const SITE_FL_DISABLED = 1 << 25; // unloaded: nobody is attached any more
 export const SITE_FL_DIRECT = 1 << 24;
 export const SITE_FL_DIRECT_EN = 1 << 23;
 export const SITE_FL_TOUCHED = 1 << 20;

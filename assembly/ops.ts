@@ -8,9 +8,10 @@
 // A handle is slot and generation in one word. The generation changes when the ops goes, so a handle that was kept is
 // noticed; a slot whose generations are used up is not used again.
 
+import { filter_free, filter_match, filter_start } from './filter';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_FREE, ABI_OPS_SERIAL,
-  ABI_SITE_COUNT, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FLAGS, OPS_FL_DIRECT,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_FREE, ABI_OPS_SERIAL, ABI_SITE_COUNT,
+  EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FILTER, OPS_FLAGS, OPS_FL_DIRECT,
   OPS_FL_MASK, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT,
   OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_HAS_OPS,
   SITE_OPS, SITE_SIZE, SITE_USERS,
@@ -26,6 +27,10 @@ const LIST_MIN: u32 = 16;
 
 export function ops_address(slot: u32): u32 {
   return load<u32>(0, ABI_OPS) + (slot << OPS_SHIFT);
+}
+
+export function ops_is_direct(slot: u32): bool {
+  return <bool>(load<u32>(ops_address(slot), OPS_FLAGS) & OPS_FL_DIRECT);
 }
 
 export function ops_handle(slot: u32): u32 {
@@ -77,7 +82,7 @@ function countCalling(change: i32): void {
 
 // ---- registration
 
-/// Registers a client of entries, attached to no site yet.
+/// Registers a client of entries, attached to no site until it has a filter (`filter_set`, `site_want`).
 ///
 /// | kind | handler |
 /// | --- | --- |
@@ -113,6 +118,7 @@ export function ops_add(kind: u32, handler: u32, flags: u32): i32 {
   store<u32>(ops, handler, OPS_HANDLER);
   store<u32>(ops, flags, OPS_FLAGS);
   store<u32>(ops, flags & OPS_FL_DIRECT ? 0 : serial, OPS_SERIAL); // called last
+  filter_start(ops + OPS_FILTER);
   if (kind == OPS_FUNCTION) ring_attach(handler, RING_ALL_TASKS);
   else countCalling(1);
   return ops_handle(slot);
@@ -137,6 +143,7 @@ export function ops_remove(slot: u32): void {
   if (load<u32>(ops, OPS_KIND) == OPS_FUNCTION) ring_attach(load<u32>(ops, OPS_HANDLER), 0);
   else countCalling(-1);
   store<u32>(ops, OPS_NONE, OPS_KIND);
+  filter_free(ops + OPS_FILTER);
   const generation = load<u32>(ops, OPS_GENERATION);
   if (generation < <u32>OPS_GENERATION_MAX) {
     store<u32>(ops, generation + 1, OPS_GENERATION);
@@ -146,20 +153,51 @@ export function ops_remove(slot: u32): void {
 
 // ---- the lists of the sites
 
-/// Attaches ops to a site (`on`), or detaches it. 0, also when it was so before; -EINVAL: stale handle, or no such
-/// site; -EBUSY: the site has another one with OPS_FL_DIRECT; -ENOMEM. After an error all is as it was.
-export function ops_want(handle: u32, site: u32, on: u32): i32 {
-  if (!ops_of(handle) || !site_exists(site)) return -EINVAL;
-  return ops_mark(handle & OPS_SLOT_MASK, site, on != 0);
-}
-
-/// The same for ops of any kind and a site that exists.
-export function ops_mark(slot: u32, site: u32, on: bool): i32 {
+/// Attaches ops to a site that they want, or detaches them from one that they do not. 0, also when it was so before;
+/// -EBUSY: the site has another one with OPS_FL_DIRECT; -ENOMEM. After an error all is as it was.
+export function ops_follow(slot: u32, site: u32): i32 {
   const record = site_address(site);
   const ops = ops_address(slot);
-  if (on) return attach(record, ops, slot);
+  if (filter_match(ops + OPS_FILTER, site)) return attach(record, ops, slot);
   detach(record, ops, slot);
   return 0;
+}
+
+/// The same for all sites from `first` on. After an error they are attached to some of those that they want, and to all
+/// that they were attached to before.
+export function ops_filtered(slot: u32, first: u32): i32 {
+  const ops = ops_address(slot);
+  const count = load<u32>(0, ABI_SITE_COUNT);
+  for (let site = first; site < count; site++) {
+    const error = filter_match(ops + OPS_FILTER, site) ? attach(site_address(site), ops, slot) : 0;
+    if (error) return error;
+  }
+  for (let site = first; site < count; site++) ops_follow(slot, site);
+  return 0;
+}
+
+/// Attaches all ops that have no filter to the sites from `first` on, which are new. 0, or -ENOMEM: to none.
+export function ops_join(first: u32): i32 {
+  for (let slot: u32 = 0; slot < load<u32>(0, ABI_OPS_CAPACITY); slot++) {
+    const ops = ops_address(slot);
+    const error = load<u32>(ops, OPS_KIND) && !load<u32>(ops, OPS_FILTER) ? ops_filtered(slot, first) : 0;
+    if (!error) continue;
+    const end = site_address(load<u32>(0, ABI_SITE_COUNT));
+    for (let record = site_address(first); record < end; record += SITE_SIZE) {
+      ops_leave_site(record);
+      memory.fill(record, 0, SITE_SIZE);
+    }
+    return error;
+  }
+  return 0;
+}
+
+/// Detaches all ops from a site.
+export function ops_leave_site(record: u32): void {
+  for (let list = load<u32>(record, SITE_OPS); list; list = load<u32>(record, SITE_OPS)) {
+    const slot = load<u32>(list, LIST_SLOTS);
+    detach(record, ops_address(slot), slot);
+  }
 }
 
 function attach(record: u32, ops: u32, slot: u32): i32 {
@@ -172,7 +210,7 @@ function attach(record: u32, ops: u32, slot: u32): i32 {
     if (other == slot) return 0;
     if (load<u32>(ops_address(other), OPS_SERIAL) < serial) break;
   }
-  if (load<u32>(ops, OPS_FLAGS) & OPS_FL_DIRECT && load<u32>(record, SITE_FLAGS) & SITE_FL_DIRECT) return -EBUSY;
+  if (ops_is_direct(slot) && load<u32>(record, SITE_FLAGS) & SITE_FL_DIRECT) return -EBUSY;
   const size = load<u32>(list, LIST_SIZE);
   if (<u32>LIST_SLOTS + (count + 1 << 2) > size) {
     const larger = size ? size << 1 : LIST_MIN;

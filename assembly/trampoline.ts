@@ -50,7 +50,7 @@ export function leave_value(cookie: u32, value: i64): void {
   if (!Direct.leave(current, cookie)) Longer.leave(cookie, count, value);
 }
 
-/// Sends word `index` ahead: an argument from the 17th on, or a result from the second on. Words 32 and up are dropped.
+/// Sends word `index` ahead: an argument from the 9th on, or a result from the second on. Words 32 and up are dropped.
 export function word(index: u32, value: i64): void {
   fregs_word(current, index, value);
 }
@@ -72,7 +72,7 @@ export function restore(mark: u32): void {
 }
 
 // `enter` with the arguments as words. They are stored only for users who are called with them. Those of up to four words
-// try direct mode first, in place; for the rare longer ones a second call is cheaper than sixteen copies of it.
+// try direct mode first, in place; for the rare longer ones a second call is cheaper than more copies of it.
 
 export function enter_1(site: u32, a: i64): u32 {
   const cookie = Direct.enter(current, site);
@@ -120,13 +120,12 @@ export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
   return Longer.enter(site, 4);
 }
 
-// From five words on all go through one function, which stores sixteen, and those that there are not as zeros: it costs
-// little more than storing five, and twelve functions that store would be 1 KB of code.
+// From five words on all go through one function, which stores eight, and those that there are not as zeros: it costs
+// little more than storing five.
 
 /// Enters `site` with `count` words, which go to `words`.
 function enterStored(
-  site: u32, count: u32, words: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64,
-  k: i64, l: i64, m: i64, n: i64, o: i64, p: i64
+  site: u32, count: u32, words: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64
 ): u32 {
   store<i64>(words, a);
   store<i64>(words, b, 8);
@@ -136,91 +135,27 @@ function enterStored(
   store<i64>(words, f, 40);
   store<i64>(words, g, 48);
   store<i64>(words, h, 56);
-  store<i64>(words, i, 64);
-  store<i64>(words, j, 72);
-  store<i64>(words, k, 80);
-  store<i64>(words, l, 88);
-  store<i64>(words, m, 96);
-  store<i64>(words, n, 104);
-  store<i64>(words, o, 112);
-  store<i64>(words, p, 120);
   return Longer.enter(site, count);
 }
 
 export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 5, words, a, b, c, d, e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+  return words ? enterStored(site, 5, words, a, b, c, d, e, 0, 0, 0) : enter(site);
 }
 
 export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 6, words, a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+  return words ? enterStored(site, 6, words, a, b, c, d, e, f, 0, 0) : enter(site);
 }
 
 export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 7, words, a, b, c, d, e, f, g, 0, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
+  return words ? enterStored(site, 7, words, a, b, c, d, e, f, g, 0) : enter(site);
 }
 
+/// With all the words that there are if some were sent ahead.
 export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
+  const count = fregs_take(current, 8);
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 8, words, a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0) : enter(site);
-}
-
-export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 9, words, a, b, c, d, e, f, g, h, i, 0, 0, 0, 0, 0, 0, 0) : enter(site);
-}
-
-export function enter_10(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 10, words, a, b, c, d, e, f, g, h, i, j, 0, 0, 0, 0, 0, 0) : enter(site);
-}
-
-export function enter_11(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 11, words, a, b, c, d, e, f, g, h, i, j, k, 0, 0, 0, 0, 0) : enter(site);
-}
-
-export function enter_12(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 12, words, a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0) : enter(site);
-}
-
-export function enter_13(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 13, words, a, b, c, d, e, f, g, h, i, j, k, l, m, 0, 0, 0) : enter(site);
-}
-
-export function enter_14(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
-  n: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 14, words, a, b, c, d, e, f, g, h, i, j, k, l, m, n, 0, 0) : enter(site);
-}
-
-export function enter_15(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
-  n: i64, o: i64
-): u32 {
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, 15, words, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, 0) : enter(site);
-}
-
-export function enter_16(
-  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
-  n: i64, o: i64, p: i64
-): u32 {
-  const count = fregs_take(current, 16);
-  const words = fregs_enter(current, site);
-  return words ? enterStored(site, count, words, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) : enter(site);
+  return words ? enterStored(site, count, words, a, b, c, d, e, f, g, h) : enter(site);
 }

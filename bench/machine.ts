@@ -100,7 +100,7 @@ const SETUPS: Record<string, (engine: Engine, machine: Machine) => void> = {
   'nop: others are traced': (engine) => engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0),
   'function tracer': (engine, machine) => {
     const ops = engine.exports.ops_register(layout.OPS_FUNCTION, engine.createRing(16, ringLayout.RING_OVERWRITE), 0);
-    for (const { id } of machine.sites) engine.exports.ops_want(ops, id, 1);
+    for (const { id } of machine.sites) engine.exports.site_want(id, ops, 1);
   },
   'entry + return, no work': (engine, machine) => users(engine, machine, layout.GOPS_FRAME, 1),
   profile: (engine, machine) => users(engine, machine, layout.GOPS_PROFILE, 1),

@@ -39,8 +39,10 @@ export interface EngineExports extends WebAssembly.Exports {
 
   site_add(count: number): number;
   site_set_ip(site: number, low: number, high: number): number;
-  site_set_users(site: number, users: number): number;
-  site_want(site: number, index: number, on: number): number;
+  site_unload(first: number, count: number): number;
+  site_want(site: number, client: number, on: number): number;
+  site_notrace(site: number, client: number, on: number): number;
+  filter_set(client: number, sites: number, count: number, notraceSites: number, notraceCount: number): number;
 
   fgraph_register(kind: number, entry: number, ret: number, aux: number): number;
   fgraph_unregister(index: number): number;
@@ -50,7 +52,6 @@ export interface EngineExports extends WebAssembly.Exports {
   fprobe_request(count: number): number;
   fprobe_register(count: number): bigint;
   fprobe_unregister(handle: bigint): number;
-  fprobe_unload(first: number, count: number): number;
   fprobe_enable(handle: bigint, on: number): number;
   fprobe_record(handle: bigint): number;
   fprobe_clear(handle: bigint): number;
@@ -63,7 +64,6 @@ export interface EngineExports extends WebAssembly.Exports {
 
   ops_register(kind: number, handler: number, flags: number): number;
   ops_unregister(handle: number): number;
-  ops_want(handle: number, site: number, on: number): number;
 
   reserve(index: number, bytes: number): number;
   retrieve(index: number): number;
@@ -94,14 +94,6 @@ export interface EngineExports extends WebAssembly.Exports {
   enter_6: Enter<[W, W, W, W, W, W]>;
   enter_7: Enter<[W, W, W, W, W, W, W]>;
   enter_8: Enter<[W, W, W, W, W, W, W, W]>;
-  enter_9: Enter<[W, W, W, W, W, W, W, W, W]>;
-  enter_10: Enter<[W, W, W, W, W, W, W, W, W, W]>;
-  enter_11: Enter<[W, W, W, W, W, W, W, W, W, W, W]>;
-  enter_12: Enter<[W, W, W, W, W, W, W, W, W, W, W, W]>;
-  enter_13: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W]>;
-  enter_14: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
-  enter_15: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
-  enter_16: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
 }
 
 /// What the engine asks of its host, all optional.
@@ -255,9 +247,26 @@ export class Engine {
     return check(this.exports.ops_register(kind, handler, flags), 'cannot register function-trace ops');
   }
 
-  /// Attaches ops to a site, or detaches them.
-  wantOps(handle: number, site: number, on: boolean): void {
-    check(this.exports.ops_want(handle, site, on ? 1 : 0), `cannot ${on ? 'attach' : 'detach'} ops at site ${site}`);
+  /// Replaces both halves of the filter of a client; `undefined`: no hash, every site for the filter and none for the notrace.
+  setFilter(client: number, filter: readonly number[] | undefined, notrace: readonly number[] | undefined): void {
+    const { exports, memory } = this;
+    const what = 'cannot set a filter';
+    const sites = [...(filter ?? []), ...(notrace ?? [])];
+    const at = sites.length > 0 ? exports.block_alloc(4 * sites.length) : 0;
+    if (at === 0 && sites.length > 0) check(-layout.ENOMEM, what);
+    memory.u32.set(sites, at >>> 2);
+    const second = at + 4 * (filter?.length ?? 0);
+    const result = exports.filter_set(client, at, filter?.length ?? -1, second, notrace?.length ?? -1);
+    exports.block_free(at);
+    check(result, what);
+  }
+
+  addToFilter(client: number, site: number): void {
+    check(this.exports.site_want(site, client, 1), 'cannot add a function to a filter');
+  }
+
+  addToNotrace(client: number, site: number): void {
+    check(this.exports.site_notrace(site, client, 1), 'cannot add a function to a notrace filter');
   }
 }
 

@@ -58,7 +58,7 @@ export class FgraphUser extends Watcher {
   /// Use `Tracer.registerFgraph`.
   constructor(host: ClientHost, options: FgraphOptions | WasmFgraphOptions) {
     const read = readOptions('registerFgraph', options, KNOWN);
-    super(host.users, read);
+    super(host.users, read, () => this.#index);
     const { name, entry, return: ret, guarded = false } = read;
     checkString('name', name);
     checkBoolean('guarded', guarded);
@@ -106,9 +106,9 @@ export class FgraphUser extends Watcher {
   }
 
   #forget(): void {
-    const { engine } = this.#host;
-    this.endWatching();
-    if (this.#index >= 0) engine.exports.fgraph_unregister(this.#index);
+    this.endWatching(() => {
+      if (this.#index >= 0) this.#host.engine.exports.fgraph_unregister(this.#index);
+    });
     this.#index = -1;
     for (const id of this.#ids) this.#owner.remove(id);
     this.#ids = [0, 0];
@@ -194,10 +194,6 @@ export class FgraphUser extends Watcher {
     const address = this.registered ? this.#host.engine.exports.task_variable(this.#index) : 0;
     if (address === 0) throw new EngineError('ENODEV', `${this.name} is not registered and has no task variable`);
     return address;
-  }
-
-  protected want(site: number, wanted: boolean): void {
-    this.#host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
   }
 
   #callback(handler: EntryHandler | WasmHandler | undefined, isWasm: boolean | undefined, isEntry: boolean) {

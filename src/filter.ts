@@ -38,13 +38,34 @@ function globs(what: keyof FilterPair, filter: Filter | undefined): Glob[] {
   throw badType(`${where} is ${shown(value)}, expected a glob or an array of globs`);
 }
 
-/// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace). A glob matches a
-/// function when it matches its name in any form. Throws TypeError for what is not a glob.
-export function compileFilter({ filter, notrace }: FilterPair): (symbol: Named) => boolean {
-  const wanted = globs('filter', filter).map(({ matches }) => matches);
-  const unwanted = globs('notrace', notrace).map(({ matches }) => matches);
-  return (symbol) =>
-    (wanted.length === 0 || wanted.some((matches) => matches(symbol))) && !unwanted.some((matches) => matches(symbol));
+export type Match = (symbol: Named) => boolean;
+
+/// The two halves of a pair, `undefined` where there is no glob: that is the empty hash, of which every function is in the filter
+/// and none in the notrace. A glob that matches nothing is not that.
+export interface FilterHalves {
+  readonly filter: Match | undefined;
+  readonly notrace: Match | undefined;
+}
+
+function anyOf(what: keyof FilterPair, filter: Filter | undefined): Match | undefined {
+  const matches = globs(what, filter).map((glob) => glob.matches);
+  return matches.length === 0 ? undefined : (symbol) => matches.some((match) => match(symbol));
+}
+
+/// A glob matches a function when it matches its name in any form. Throws TypeError for what is not a glob.
+export function compileHalves({ filter, notrace }: FilterPair): FilterHalves {
+  return { filter: anyOf('filter', filter), notrace: anyOf('notrace', notrace) };
+}
+
+/// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace).
+export function isMatch({ filter, notrace }: FilterHalves, symbol: Named): boolean {
+  return (!filter || filter(symbol)) && !notrace?.(symbol);
+}
+
+/// Both at once.
+export function compileFilter(pair: FilterPair): Match {
+  const halves = compileHalves(pair);
+  return (symbol) => isMatch(halves, symbol);
 }
 
 /// Throws `NoMatchError` for the first glob, of either half, that matches none of `functions`: it is misspelt. TypeError for

@@ -55,7 +55,7 @@ export class FtraceOps extends Watcher {
   /// Use `Tracer.registerFtrace`.
   constructor(host: ClientHost, options: FtraceOptions | WasmFtraceOptions) {
     const read = readOptions('registerFtrace', options, KNOWN);
-    super(host.users, read);
+    super(host.users, read, () => this.#handle);
     const { name = 'ftrace', call, guarded = false, parents = true } = read;
     checkString('name', name);
     checkBoolean('guarded', guarded);
@@ -98,10 +98,11 @@ export class FtraceOps extends Watcher {
 
   #forget(): void {
     const { engine, parents } = this.#host;
-    this.endWatching();
-    parents.remove(this);
-    if (this.#handle > 0) engine.exports.ops_unregister(this.#handle);
+    this.endWatching(() => {
+      if (this.#handle > 0) engine.exports.ops_unregister(this.#handle);
+    });
     this.#handle = 0;
+    parents.remove(this);
     this.#owner.remove(this.#id);
     this.#id = 0;
   }
@@ -124,12 +125,8 @@ export class FtraceOps extends Watcher {
     return this.#failures.last;
   }
 
-  protected want(site: number, wanted: boolean): void {
-    this.#host.engine.wantOps(this.#handle, site, wanted);
-  }
-
   protected override filtersChanged(): void {
-    if (this.#parents && this.registered) this.#host.parents.set(this, this.match);
+    if (this.#parents && this.registered) this.#host.parents.set(this, this.halves);
   }
 
   #callback(call: CallHandler | WasmHandler, wasm: boolean, options: object): WasmHandler {

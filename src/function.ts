@@ -34,7 +34,7 @@ export class FunctionTracer extends Watcher {
   /// Use `Tracer.startFunction`.
   constructor(host: ClientHost, symbols: Symbols, options: FunctionOptions) {
     const read = readOptions('startFunction', options, ['filter', 'notrace', 'parents', ...BUFFER_OPTIONS]);
-    super(host.users, read);
+    super(host.users, read, () => this.#ops);
     const { parents = true } = read;
     checkBoolean('parents', parents);
     this.#host = host;
@@ -121,10 +121,9 @@ export class FunctionTracer extends Watcher {
   /// Stops recording; what was recorded can still be read.
   unregister(): void {
     if (this.#ops === 0) return;
-    this.endWatching();
-    this.#host.parents.remove(this);
-    this.#host.engine.exports.ops_unregister(this.#ops);
+    this.endWatching(() => this.#host.engine.exports.ops_unregister(this.#ops));
     this.#ops = 0;
+    this.#host.parents.remove(this);
   }
 
   /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
@@ -133,11 +132,7 @@ export class FunctionTracer extends Watcher {
     this.#buffer.close();
   }
 
-  protected want(site: number, wanted: boolean): void {
-    this.#host.engine.wantOps(this.#ops, site, wanted);
-  }
-
   protected override filtersChanged(): void {
-    if (this.#parents && this.#ops !== 0) this.#host.parents.set(this, this.match);
+    if (this.#parents && this.#ops !== 0) this.#host.parents.set(this, this.halves);
   }
 }

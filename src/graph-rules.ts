@@ -2,16 +2,20 @@
 
 import type { Engine } from './engine.ts';
 import { badRange, shown } from './errors.ts';
-import type { Filter } from './filter.ts';
-import { type Users, Watch } from './users.ts';
+import { compileHalves, type Filter } from './filter.ts';
+import type { Rule, Users } from './users.ts';
 
 const DEPTH_MAX = 2 ** 31 - 1;
+
+interface GraphRule extends Rule {
+  readonly filter: Filter;
+}
 
 export class GraphRules {
   readonly #engine: Engine;
   readonly #users: Users;
-  #starts: Watch | undefined;
-  #notrace: Watch | undefined;
+  #starts: GraphRule | undefined;
+  #notrace: GraphRule | undefined;
   /// Bits of the sites that one of the two sets is about: the engine takes both at once.
   readonly #starting = new Set<number>();
   readonly #untraced = new Set<number>();
@@ -53,15 +57,17 @@ export class GraphRules {
   }
 
   /// A new rule in place of `old`; without a glob none.
-  #replace(old: Watch | undefined, filter: Filter | undefined, set: Set<number>): Watch | undefined {
-    const rule = new Watch(this.#users, { filter }, (site, wanted) => {
-      if (wanted === set.has(site)) return;
-      if (wanted) set.add(site);
+  #replace(old: GraphRule | undefined, filter: Filter | undefined, set: Set<number>): GraphRule | undefined {
+    const halves = compileHalves({ filter });
+    const mark = (site: number, marked: boolean): void => {
+      if (marked === set.has(site)) return;
+      if (marked) set.add(site);
       else set.delete(site);
       this.#engine.exports.graph_site(site, this.#starting.has(site) ? 1 : 0, this.#untraced.has(site) ? 1 : 0);
-    });
+    };
     if (old) this.#users.removeRule(old);
     if (filter === undefined || filter.length === 0) return undefined;
+    const rule = { halves, mark, matched: 0, filter: typeof filter === 'string' ? filter : [...filter] };
     this.#users.addRule(rule);
     return rule;
   }

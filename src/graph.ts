@@ -63,7 +63,7 @@ export class GraphTracer extends Watcher {
   /// Use `Tracer.startGraph`.
   constructor(host: ClientHost, symbols: Symbols, options: GraphOptions) {
     const read = readOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, ...OPTIONS]);
-    super(host.users, read);
+    super(host.users, read, () => this.#index);
     const { threshold = 0, irqs = true, sleepTime = true, args = false, retval = false, retaddr = false } = read;
     if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
       throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
@@ -146,9 +146,10 @@ export class GraphTracer extends Watcher {
   /// Stops recording; what was recorded can still be read. Functions that are running leave no return.
   unregister(): void {
     if (this.#index < 0) return;
-    this.endWatching();
-    this.#host.tasks.unobserve(this.#buffers);
-    this.#host.engine.exports.fgraph_unregister(this.#index);
+    this.endWatching(() => {
+      this.#host.tasks.unobserve(this.#buffers);
+      this.#host.engine.exports.fgraph_unregister(this.#index);
+    });
     this.#index = -1;
   }
 
@@ -156,9 +157,5 @@ export class GraphTracer extends Watcher {
   close(): void {
     this.unregister();
     this.#buffers.close();
-  }
-
-  protected want(site: number, wanted: boolean): void {
-    this.#host.engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
   }
 }

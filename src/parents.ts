@@ -4,13 +4,14 @@
 
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
-import type { Match, Users, Watching } from './users.ts';
+import { type FilterHalves, isMatch } from './filter.ts';
+import type { Users, Watching } from './users.ts';
 
 export class Parents implements Watching {
   matched = 0;
   readonly #engine: Engine;
   readonly #users: Users;
-  readonly #matches = new Map<object, Match>();
+  readonly #clients = new Map<object, FilterHalves>();
   #index = -1;
 
   constructor(engine: Engine, users: Users) {
@@ -18,32 +19,34 @@ export class Parents implements Watching {
     this.#users = users;
   }
 
-  readonly match: Match = (symbol) => {
-    for (const match of this.#matches.values()) if (match(symbol)) return true;
-    return false;
+  get client(): number {
+    return this.#index;
+  }
+
+  readonly halves: FilterHalves = {
+    filter: (symbol) => {
+      for (const halves of this.#clients.values()) if (isMatch(halves, symbol)) return true;
+      return false;
+    },
+    notrace: undefined,
   };
 
-  readonly want = (site: number, wanted: boolean): void => {
-    this.#engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
-  };
-
-  /// `client` watches the functions of `match` from now on, in place of any before. Throws ENOSPC when 16 users are registered.
-  set(client: object, match: Match): void {
+  /// `client` watches the functions of `halves` from now on, in place of any before. Throws ENOSPC when 16 users are registered.
+  set(client: object, halves: FilterHalves): void {
     if (this.#index < 0) this.#index = this.#engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
-    const isFirst = this.#matches.size === 0;
-    this.#matches.set(client, match);
+    const isFirst = this.#clients.size === 0;
+    this.#clients.set(client, halves);
     if (isFirst) this.#users.add(this);
-    else this.#users.mark(this);
+    else this.#users.refilter(this);
   }
 
   remove(client: object): void {
-    if (!this.#matches.delete(client)) return;
-    if (this.#matches.size > 0) {
-      this.#users.mark(this);
+    if (!this.#clients.delete(client)) return;
+    if (this.#clients.size > 0) {
+      this.#users.refilter(this);
       return;
     }
-    this.#users.remove(this);
-    this.#engine.exports.fgraph_unregister(this.#index);
+    this.#users.remove(this, () => this.#engine.exports.fgraph_unregister(this.#index));
     this.#index = -1;
   }
 }

@@ -41,7 +41,7 @@ export class Profiler extends Watcher {
   /// Use `Tracer.startProfile`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: ProfileOptions) {
     const read = readOptions('startProfile', options, ['filter', 'notrace', 'graphTime', 'sleepTime']);
-    super(users, read);
+    super(users, read, () => this.#index);
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
@@ -88,11 +88,6 @@ export class Profiler extends Watcher {
   unregister(): void {
     if (this.#last) return;
     this.#last = this.#read();
-    this.endWatching();
-    this.#engine.exports.fgraph_unregister(this.#index);
-  }
-
-  protected want(site: number, wanted: boolean): void {
-    this.#engine.exports.site_want(site, this.#index, wanted ? 1 : 0);
+    this.endWatching(() => this.#engine.exports.fgraph_unregister(this.#index));
   }
 }

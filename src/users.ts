@@ -1,80 +1,84 @@
-// The manager of spec/fgraph.md §1.5: who wants which site. A user's filter is evaluated once per function, when the user
-// registers, edits the filter, or the target arrives; what remains of it are bits in the site table, and a gate that is open
-// while any bit is set.
+// Who watches which functions. Globs are evaluated here, once per function: when a client registers, edits its filter, or a target
+// arrives. The engine gets the two sets of sites, and knows from there who wants a site and what the manager covers
+// (assembly/filter.ts, assembly/manager.ts); a gate is open while anybody wants its site.
 
 import type { Engine } from './engine.ts';
-import { compileFilter, type Filter, type FilterPair } from './filter.ts';
-import type { Named } from './symbols/function-name.ts';
+import { compileHalves, type Filter, type FilterHalves, type FilterPair, isMatch } from './filter.ts';
 import type { Target } from './target/target.ts';
-
-export type Match = (symbol: Named) => boolean;
 
 /// The caller's array may change later.
 const copy = (filter: Filter | undefined): Filter | undefined => (Array.isArray(filter) ? [...filter] : filter);
 
-/// Somebody who wants some of the sites.
-export interface Watching {
-  readonly match: Match;
+/// Somebody whom some of the functions concern.
+interface Selection {
+  readonly halves: FilterHalves;
   /// Functions that matched when that was last asked for all.
   matched: number;
-  /// Marks a site as wanted, or not.
-  readonly want: (site: number, wanted: boolean) => void;
 }
 
-/// One user's filter pair, and the marks that it left on the sites.
-export class Watch implements Watching {
+/// A client of the engine.
+export interface Watching extends Selection {
+  /// Index of a user of the function graph, or handle of plain ops.
+  readonly client: number;
+}
+
+/// Whoever marks functions, but does not watch them.
+export interface Rule extends Selection {
+  readonly mark: (site: number, marked: boolean) => void;
+}
+
+/// One client's filter pair.
+class Watch implements Watching {
   matched = 0;
-  readonly want: (site: number, wanted: boolean) => void;
   readonly #users: Users;
+  readonly #client: () => number;
   #pair: FilterPair;
-  #match: Match;
+  #halves: FilterHalves;
 
-  /// Made by `Users.watch`; takes effect with `begin`.
-  constructor(users: Users, pair: FilterPair, want: (site: number, wanted: boolean) => void) {
+  constructor(users: Users, pair: FilterPair, client: () => number) {
     this.#users = users;
-    this.#match = compileFilter(pair);
+    this.#client = client;
+    this.#halves = compileHalves(pair);
     this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
-    this.want = want;
   }
 
-  get match(): Match {
-    return this.#match;
+  get client(): number {
+    return this.#client();
   }
 
-  get filter(): Filter | undefined {
-    return this.#pair.filter;
+  get halves(): FilterHalves {
+    return this.#halves;
   }
 
-  get notrace(): Filter | undefined {
-    return this.#pair.notrace;
+  get pair(): FilterPair {
+    return this.#pair;
   }
 
-  /// Takes over the fields that `change` has; the others stay. Returns the number of functions that match. Calls under way are
-  /// left as they were entered. Throws TypeError for what is no filter, and nothing has changed then.
-  set(change: FilterPair): number {
+  /// Takes over the fields that `change` has; the others stay. Calls under way are left as they were entered. Throws TypeError for
+  /// what is no filter, ENOMEM; nothing has changed then.
+  edit(change: FilterPair): void {
     const pair = { ...this.#pair, ...change };
-    const before = this.#match;
-    this.#match = compileFilter(pair);
+    const before = this.#halves;
+    this.#halves = compileHalves(pair);
     try {
-      this.matched = this.#users.mark(this);
+      this.#users.refilter(this);
     } catch (error) {
-      this.#match = before;
-      this.#users.mark(this);
+      this.#halves = before;
       throw error;
     }
     this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
-    return this.matched;
   }
 }
 
-/// A user as its owner holds it: its filters can be read and edited.
+/// A client as its owner holds it: its filters can be read and edited.
 export abstract class Watcher {
   readonly #watch: Watch;
   readonly #users: Users;
 
-  constructor(users: Users, pair: FilterPair) {
+  /// `client` says by what name the engine knows it.
+  constructor(users: Users, pair: FilterPair, client: () => number) {
     this.#users = users;
-    this.#watch = new Watch(users, pair, (site, wanted) => this.want(site, wanted));
+    this.#watch = new Watch(users, pair, client);
   }
 
   /// Functions that the filters matched when they were last set; later targets add to them without being counted here.
@@ -83,11 +87,11 @@ export abstract class Watcher {
   }
 
   get filter(): Filter | undefined {
-    return this.#watch.filter;
+    return this.#watch.pair.filter;
   }
 
   get notrace(): Filter | undefined {
-    return this.#watch.notrace;
+    return this.#watch.pair.notrace;
   }
 
   /// Replaces the functions to watch; none, `undefined` or `[]`: all. Calls under way end as they began. Returns how many functions
@@ -102,27 +106,25 @@ export abstract class Watcher {
   }
 
   #set(change: FilterPair): number {
-    const matched = this.#watch.set(change);
+    this.#watch.edit(change);
     this.filtersChanged();
-    return matched;
+    return this.#watch.matched;
   }
 
   /// For who has more to do then.
   protected filtersChanged(): void {}
 
-  /// Tells the engine.
-  protected abstract want(site: number, wanted: boolean): void;
-
-  protected get match(): Match {
-    return this.#watch.match;
+  protected get halves(): FilterHalves {
+    return this.#watch.halves;
   }
 
   protected beginWatching(): void {
     this.#users.add(this.#watch);
   }
 
-  protected endWatching(): void {
-    this.#users.remove(this.#watch);
+  /// Ends with the client: `unregister` tells the engine that it goes.
+  protected endWatching(unregister: () => void): void {
+    this.#users.remove(this.#watch, unregister);
   }
 }
 
@@ -132,8 +134,7 @@ export class Users {
   /// Removed, but calls of theirs are under way that may end without notice.
   readonly #leaving = new Set<Target>();
   readonly #watches = new Set<Watching>();
-  /// They mark functions too, but nobody watches by them.
-  readonly #rules = new Set<Watching>();
+  readonly #rules = new Set<Rule>();
   /// Whoever has marked sites by himself.
   readonly #holders = new Set<object>();
 
@@ -151,29 +152,52 @@ export class Users {
     for (const target of this.#leaving) if (target.settle()) this.#leaving.delete(target);
   }
 
-  /// Opens the gates of all functions that `watch` matches.
+  /// Hands the filters of `watch` to the engine and opens the gates of all functions that match.
   add(watch: Watching): void {
     this.settle();
     this.#watches.add(watch);
-    watch.matched = this.mark(watch);
+    this.refilter(watch);
   }
 
-  remove(watch: Watching): void {
-    if (!this.#watches.delete(watch)) return;
-    this.settle();
-    for (const target of this.#targets) this.#unmark(target, watch);
+  /// `unregister` makes the engine forget the client of `watch`, whether that was ever added or not.
+  remove(watch: Watching, unregister: () => void): void {
+    const watched = this.#watches.delete(watch);
+    if (watched) this.settle();
+    unregister();
+    if (watched) this.#updateGates();
+  }
+
+  /// Hands the filters of `watch` to the engine again, since they changed. Throws ENOMEM, and all is as it was then.
+  refilter(watch: Watching): void {
+    if (!this.#watches.has(watch)) return;
+    const { halves, client } = watch;
+    const filter: number[] | undefined = halves.filter && [];
+    const notrace: number[] | undefined = halves.notrace && [];
+    let matched = 0;
+    for (const { sites } of this.#targets) {
+      for (const site of sites) {
+        const isIn = !halves.filter || halves.filter(site);
+        const isOut = halves.notrace?.(site) ?? false;
+        if (isIn) filter?.push(site.id);
+        if (isOut) notrace?.push(site.id);
+        if (isIn && !isOut) matched++;
+      }
+    }
+    this.#engine.setFilter(client, filter, notrace);
+    watch.matched = matched;
     this.#updateGates();
   }
 
-  /// Marks all functions that `rule` matches, now and in targets to come, without watching them.
-  addRule(rule: Watching): void {
+  /// Marks all functions that `rule` matches, now and in targets to come.
+  addRule(rule: Rule): void {
     this.#rules.add(rule);
-    rule.matched = this.mark(rule);
+    rule.matched = 0;
+    for (const target of this.#targets) rule.matched += this.#mark(target, rule);
   }
 
-  removeRule(rule: Watching): void {
+  removeRule(rule: Rule): void {
     if (!this.#rules.delete(rule)) return;
-    for (const target of this.#targets) this.#unmark(target, rule);
+    for (const { sites } of this.#targets) for (const { id } of sites) rule.mark(id, false);
   }
 
   /// `holder` has marked sites as wanted: opens their gates.
@@ -187,43 +211,34 @@ export class Users {
     if (this.#holders.delete(holder)) this.#updateGates();
   }
 
-  /// Goes through all functions again, since the filter of `watch` changed. Returns how many match.
-  mark(watch: Watching): number {
-    if (!this.#watches.has(watch) && !this.#rules.has(watch)) return 0;
-    let matched = 0;
-    for (const target of this.#targets) matched += this.#mark(target, watch);
-    this.#updateGates();
-    return matched;
-  }
-
   addTarget(target: Target): void {
     this.#targets.add(target);
-    for (const watch of this.#watches) this.#mark(target, watch);
+    for (const { halves, client } of this.#watches) {
+      for (const site of target.sites) {
+        if (halves.filter?.(site)) this.#engine.addToFilter(client, site.id);
+        if (halves.notrace?.(site)) this.#engine.addToNotrace(client, site.id);
+      }
+    }
     for (const rule of this.#rules) this.#mark(target, rule);
     this.#updateGates();
   }
 
   removeTarget(target: Target): void {
     if (!this.#targets.delete(target)) return;
-    for (const watch of this.#watches) this.#unmark(target, watch);
-    if (target.sites.length > 0) this.#engine.exports.fprobe_unload(target.firstSite, target.sites.length);
+    if (target.sites.length > 0) this.#engine.exports.site_unload(target.firstSite, target.sites.length);
     this.#openGates(target);
     target.setWatched(false);
     if (!target.settle()) this.#leaving.add(target);
   }
 
-  #mark(target: Target, { match, want }: Watching): number {
+  #mark(target: Target, { halves, mark }: Rule): number {
     let matched = 0;
     for (const site of target.sites) {
-      const wanted = match(site);
-      if (wanted) matched++;
-      want(site.id, wanted);
+      const marked = isMatch(halves, site);
+      if (marked) matched++;
+      mark(site.id, marked);
     }
     return matched;
-  }
-
-  #unmark(target: Target, { want }: Watching): void {
-    for (const site of target.sites) want(site.id, false);
   }
 
   #updateGates(): void {

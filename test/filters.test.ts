@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { assembleText } from '../bench/shapes.ts';
 import { type FgraphUser, type GraphTracer, Tracer } from '../src/index.ts';
 import { Random, runSeed } from './assembly/engine.ts';
+import { Manager } from './assembly/manager.ts';
 
 type Func = (...args: unknown[]) => unknown;
 
@@ -110,6 +111,19 @@ describe('section H', () => {
     tracer.startGraph({ notrace: '*locks*' });
     tracer.startGraph({ notrace: '*clock*' });
     expect(enabled(tracer)).toEqual(ALL.filter((name) => name !== 'locks_clock'));
+  });
+
+  test('the manager covers more than anybody wants where one has no filter (§1.5), and nobody is called there', async () => {
+    const { tracer, f } = await start();
+    const all = tracer.startGraph({ notrace: '*lock*' });
+    expect(enabled(tracer)).toEqual(ALL.filter((name) => !name.includes('lock')));
+    const one = tracer.startGraph({ filter: 'tick' });
+    expect(enabled(tracer)).toEqual(ALL);
+    f.outer();
+    expect(calls(all)).toEqual(['outer', 'all', ...NAMES.filter((name) => !name.includes('lock'))]);
+    expect(calls(one)).toEqual(['tick']);
+    one.unregister();
+    expect(enabled(tracer)).toEqual(ALL.filter((name) => !name.includes('lock')));
   });
 
   test('H42: in filter and in notrace: not traced', async () => {
@@ -242,7 +256,7 @@ describe('start-up self tests', () => {
   });
 });
 
-test('the union, at random: gates, counts and calls are those of whoever is left', async () => {
+test('the union, at random: calls are those of whoever is left, counts those of the manager', async () => {
   const random = new Random(runSeed('filters'));
   const { tracer, f } = await start();
   const globs = ['*sched*', '*lock*', '*time*', 't*', '*_*', 'nap', 'nothing', 'all', '[a-m]*', '*'];
@@ -303,10 +317,12 @@ test('the union, at random: gates, counts and calls are those of whoever is left
       client.heard = [];
     }
     const counts = new Map(tracer.enabledFunctions().map(({ site, count }) => [site.name, count]));
+    const manager = new Manager<string>();
+    const chosen = (globs: string[] | undefined) => (globs?.length ? ALL.filter(matcher(globs)) : undefined);
+    for (const { isGraph, filter, notrace } of mine) if (isGraph) manager.add(chosen(filter), chosen(notrace));
     for (const name of ALL) {
-      const watching = [...mine].filter((client) => wanted(client).includes(name));
-      const graphs = watching.some(({ isGraph }) => isGraph) ? 1 : 0;
-      expect(counts.get(name) ?? 0).toBe(watching.filter(({ isGraph }) => !isGraph).length + graphs);
+      const ops = [...mine].filter((client) => !client.isGraph && wanted(client).includes(name));
+      expect(counts.get(name) ?? 0).toBe(ops.length + (manager.has(name) ? 1 : 0));
     }
   }
 });

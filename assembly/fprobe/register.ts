@@ -10,9 +10,11 @@
 //
 // Whatever can fail comes first: nodes, locations, the client. Then the nodes go in, and nothing can fail any more.
 
-import { gops_add, gops_remove } from '../gops';
+import { filter_put } from '../filter';
+import { gops_add, gops_address, gops_remove } from '../gops';
 import {
-  ABI_DEAD, E2BIG, EINVAL, ENODEV, ENOENT, ENOMEM, GOPS_FPROBE, OPS_FPROBE, OPS_SLOT_MASK, WORD_SIZE,
+  ABI_DEAD, E2BIG, EINVAL, ENODEV, ENOENT, ENOMEM, GOPS_FILTER, GOPS_FPROBE, OPS_FILTER, OPS_FPROBE, OPS_SLOT_MASK,
+  WORD_SIZE,
 } from '../layout';
 import {
   ABI_FPROBE_EXITS, ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, ABI_FPROBE_PLAINS, ABI_FPROBE_REQUEST, ABI_FPROBE_REQUEST_ROOM,
@@ -23,9 +25,9 @@ import {
   REQUEST_CELLS, REQUEST_DATA_SIZE, REQUEST_ENTRY, REQUEST_EXIT, REQUEST_FLAGS, REQUEST_INDEX, REQUEST_KIND,
   REQUEST_MIN, REQUEST_PRIVATE, REQUEST_SITES, REQUEST_SOURCE, REQUEST_STEP,
 } from './layout';
-import { ops_add, ops_mark, ops_remove } from '../ops';
+import { ops_add, ops_address, ops_handle, ops_remove } from '../ops';
 import { region_alloc, region_free } from '../region';
-import { site_exists, site_mark } from '../site';
+import { site_exists, site_is_loaded } from '../site';
 import { sync } from '../task';
 import { builtin_data_words, builtin_is_exit, builtin_row_size, builtin_valid } from './builtin';
 import { location_make, location_of, location_settle } from './location';
@@ -80,9 +82,12 @@ function stopClient(isExit: bool): void {
 
 /// Says whether the client of a type wants a site. 0 or -ENOMEM.
 function want(site: u32, isExit: bool, on: bool): i32 {
-  if (!isExit) return ops_mark(load<u32>(0, ABI_FPROBE_OPS) - 1, site, on);
-  site_mark(site, load<u32>(0, ABI_FPROBE_GRAPH), on);
-  return 0;
+  if (isExit) {
+    const index = ctz<u32>(load<u32>(0, ABI_FPROBE_GRAPH));
+    return filter_put(index, gops_address(index) + GOPS_FILTER, site, on);
+  }
+  const slot = load<u32>(0, ABI_FPROBE_OPS) - 1;
+  return filter_put(ops_handle(slot), ops_address(slot) + OPS_FILTER, site, on);
 }
 
 // ---- registering
@@ -118,7 +123,8 @@ function register(request: u32, count: u32): i64 {
   if (!nodes) return -ENOMEM;
   const sites = request + REQUEST_SITES;
   for (let i: u32 = 0; i < count; i++) {
-    if (site_exists(load<u32>(sites + (i << 2)))) continue;
+    const site = load<u32>(sites + (i << 2));
+    if (site_exists(site) && site_is_loaded(site)) continue;
     nodes_retire(nodes);
     return -ENOENT;
   }
@@ -215,19 +221,12 @@ export function fprobe_unregister(handle: i64): i32 {
   return 0;
 }
 
-/// The `count` sites from `first` on go away: no probe watches them any more, and none will by itself if they come
-/// back. The probes stay registered. Returns how many nodes were removed.
-export function fprobe_unload(first: u32, count: u32): u32 {
-  sync();
-  let removed: u32 = 0;
-  for (let site = first; site < first + count && site_exists(site); site++) {
-    const location = location_of(site);
-    if (!location) continue;
-    const plain = load<u32>(location, LOCATION_PLAINS); // the location goes with its last node
-    removed += removeAll(load<u32>(location, LOCATION_EXITS), true);
-    removed += removeAll(plain, false);
-  }
-  return removed;
+/// No probe watches `site` any more. Probes that have no other site stay registered. Returns how many nodes were removed.
+export function fprobe_leave_site(site: u32): u32 {
+  const location = location_of(site);
+  if (!location) return 0;
+  const plain = load<u32>(location, LOCATION_PLAINS); // the location goes with its last node
+  return removeAll(load<u32>(location, LOCATION_EXITS), true) + removeAll(plain, false);
 }
 
 function removeAll(node: u32, isExit: bool): u32 {

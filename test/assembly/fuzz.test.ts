@@ -119,11 +119,16 @@ async function run(seed: number): Promise<void> {
         return ['ops_register', kind, handler, random.oneIn(5) ? random.pick([4, 32, 1 << 17]) : 0];
       }
       case 13:
-        return ['ops_want', handle(), site, random.below(4)];
+        return ['site_want', site, handle(), random.below(4)];
       case 14:
         return random.oneIn(3) ? ['ops_unregister', handle()] : ['graph_site', site, random.below(2), random.below(2)];
-      case 0:
-        return ['site_want', site, random.below(8), 1];
+      case 0: {
+        const client = random.oneIn(2) ? random.below(8) : handle();
+        const half = () => (random.oneIn(3) ? [random.pick([0, layout.ABI_SITES]), random.below(3)] : [0, -1]);
+        return random.oneIn(6)
+          ? ['filter_set', client, ...half(), ...half()]
+          : [random.oneIn(4) ? 'site_notrace' : 'site_want', site, client, random.below(3)];
+      }
       case 1: {
         const kind = 1 + random.below(6);
         const [entry, ret] =
@@ -173,6 +178,7 @@ async function run(seed: number): Promise<void> {
     const many = tasksOf(engine).length > 6;
     if (name === 'task_create' && (many || Number(values[0]) > 5000)) values[0] = many ? 1 : 64;
     if (name === 'ring_create' && ringsOf(engine).length > 6) values[0] = 3;
+    if (name === 'site_unload' && random.below(8) > 0) values[0] = memory.siteCount(); // for good: some have to stay
     if (name === 'ring_create' && Number(values[0]) > 64) values[0] = 4;
     if (name === 'fprobe_request' && Number(values[0]) > 5000) values[0] = 300;
     if (name === 'ops_register' && memory.load32(layout.ABI_OPS_CAPACITY) > 32) name = 'ops_unregister';

@@ -66,6 +66,21 @@ function checkTask(engine: Engine, task: number): void {
   }
 }
 
+/// The filter and notrace sets of all clients.
+function pairsOf({ memory }: Engine): [filter: number, notrace: number][] {
+  const pairs: [number, number][] = [];
+  const add = (at: number) => pairs.push([memory.load32(at + layout.FILTER), memory.load32(at + layout.NOTRACE)]);
+  for (let i = 0; i < 16; i++) {
+    if ((memory.load32(layout.ABI_GOPS_MASK) >>> i) % 2 === 1)
+      add(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_FILTER);
+  }
+  const [table, capacity] = [memory.load32(layout.ABI_OPS), memory.load32(layout.ABI_OPS_CAPACITY)];
+  for (let ops = table; ops < table + capacity * layout.OPS_SIZE; ops += layout.OPS_SIZE) {
+    if (memory.load32(ops + layout.OPS_KIND) !== 0) add(ops + layout.OPS_FILTER);
+  }
+  return pairs;
+}
+
 function checkUsers({ memory }: Engine): void {
   const mask = memory.load32(layout.ABI_GOPS_MASK);
   const free: number[] = [];
@@ -108,7 +123,9 @@ function checkOps({ memory }: Engine): void {
       attached[slot]++;
       if (memory.load32(ops + layout.OPS_FLAGS) & layout.OPS_FL_DIRECT) direct = true;
     }
-    const watchers = length + (users & layout.FGRAPH_ARRAY_MASK ? 1 : 0);
+    const managed = memory.load32(site + layout.SITE_MANAGED);
+    must(managed === 1 || (managed === 0 && (users & layout.FGRAPH_ARRAY_MASK) === 0), 'the manager covers the users');
+    const watchers = length + managed;
     must((flags & layout.SITE_COUNT_MASK) === watchers, 'count of a site');
     must(((flags & layout.SITE_FL_ENABLED) !== 0) === watchers > 0, 'a site is enabled while it is watched');
     must(((flags & layout.SITE_FL_DIRECT) !== 0) === direct, 'direct');
@@ -162,6 +179,9 @@ export function checkHeap(engine: Engine): void {
     const gops = layout.ABI_GOPS + i * layout.GOPS_SIZE;
     const rows = memory.load32(gops + layout.GOPS_STATS_ROWS);
     if (rows > 0) add(memory.load32(gops + layout.GOPS_STATS), rows * ringLayout.STAT_SIZE, 'statistics');
+  }
+  for (const pair of pairsOf(engine)) {
+    for (const set of pair) if (memory.load32(set) > 0) add(set, memory.load32(set + layout.SET_BYTES), 'filter');
   }
   for (const [from, bytes] of fprobeRegions(engine)) add(from, bytes, 'fprobes');
   for (const block of blocksOf(engine)) {

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
+import { ENTER_WORDS_MAX } from '../../src/instrument/abi.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
 import { Model } from './model.ts';
 import { ModelRing, ModelTask } from './model-parts.ts';
@@ -77,10 +78,10 @@ class ModelSubject implements Subject {
       case 'enter':
         return model.enter(a);
       case 'enterWords': {
-        for (let k = 16; k < b; k++) model.current.sendAhead(k, argument(a, k));
+        for (let k = ENTER_WORDS_MAX; k < b; k++) model.current.sendAhead(k, argument(a, k));
         return model.enter(
           a,
-          Array.from({ length: Math.min(b, 16) }, (_, k) => argument(a, k)),
+          Array.from({ length: Math.min(b, ENTER_WORDS_MAX) }, (_, k) => argument(a, k)),
         );
       }
       case 'leave':
@@ -174,9 +175,9 @@ class EngineSubject implements Subject {
       case 'enter':
         return exports.enter(a);
       case 'enterWords': {
-        for (let k = 16; k < b; k++) exports.word(k, argument(a, k));
-        const enter = exports[`enter_${Math.min(b, 16)}`] as (site: number, ...words: bigint[]) => number;
-        return enter(a, ...Array.from({ length: Math.min(b, 16) }, (_, k) => argument(a, k)));
+        for (let k = ENTER_WORDS_MAX; k < b; k++) exports.word(k, argument(a, k));
+        const enter = exports[`enter_${Math.min(b, ENTER_WORDS_MAX)}`] as (site: number, ...words: bigint[]) => number;
+        return enter(a, ...Array.from({ length: Math.min(b, ENTER_WORDS_MAX) }, (_, k) => argument(a, k)));
       }
       case 'leave':
         return exports.leave(a);
@@ -227,7 +228,7 @@ class EngineSubject implements Subject {
       case 'opsUnregister':
         return exports.ops_unregister(a);
       case 'opsWant':
-        return exports.ops_want(a, b, c);
+        return exports.site_want(b, a, c);
       case 'graphFilter':
         exports.graph_filter(a);
         return;

@@ -3,6 +3,7 @@
 // where a caller sees them.
 
 import * as layout from '../../assembly/layout.ts';
+import { ENTER_WORDS_MAX } from '../../src/instrument/abi.ts';
 import { ModelOpsTable } from './model-ops.ts';
 import type { Data, Frame, Lock, ModelEvent, ModelRing, ModelSite, ModelTask, User } from './model-parts.ts';
 
@@ -241,7 +242,7 @@ export class Model {
     const task = this.current;
     const site = this.sites[siteId];
     const { mono } = this;
-    const count = words?.length === layout.FREGS_MAX / 2 ? task.takeAhead(words.length) : (words?.length ?? 0);
+    const count = words?.length === ENTER_WORDS_MAX ? task.takeAhead(words.length) : (words?.length ?? 0);
     const hasOps = this.ops.count(siteId) > 0;
     if (site && words && (site.users & this.calling || (hasOps && this.ops.calling > 0))) {
       for (const [k, word] of words.entries()) task.registers[task.level][k] = word;

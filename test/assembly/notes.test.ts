@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine, EngineExports } from '../../src/engine.ts';
+import { ENTER_WORDS_MAX } from '../../src/instrument/abi.ts';
 import { decodePage, pageBatch } from '../../src/trace/decode.ts';
 import { ENTRY, LOST, RETURN, TraceEvent } from '../../src/trace/events.ts';
 import { freshEngine, Random, runSeed } from './engine.ts';
@@ -21,8 +22,8 @@ type Enter = (site: number, ...words: bigint[]) => number;
 /// Enters with any number of words, as an instrumented module does.
 function enter(exports: EngineExports, site: number, words: readonly bigint[]): number {
   if (words.length === 0) return exports.enter(site);
-  for (let k = 16; k < words.length; k++) exports.word(k, words[k]);
-  const direct = Math.min(words.length, 16);
+  for (let k = ENTER_WORDS_MAX; k < words.length; k++) exports.word(k, words[k]);
+  const direct = Math.min(words.length, ENTER_WORDS_MAX);
   return (exports[`enter_${direct}` as keyof EngineExports] as Enter)(site, ...words.slice(0, direct));
 }
 

@@ -20,7 +20,7 @@ async function start(sites = 4) {
   const handler = (call: Handler) => handlers.push(call) - 1;
   const ops = (call: Handler, on: readonly number[], flags = 0): number => {
     const handle = engine.registerOps(layout.OPS_HOST, handler(call), flags);
-    for (const site of on) engine.wantOps(handle, site, true);
+    for (const site of on) engine.addToFilter(handle, site);
     return handle;
   };
   return { engine, exports, memory, handler, ops };
@@ -34,8 +34,8 @@ test('the newest registration is called first, whenever it was attached; a direc
   ops(() => void called.push('direct'), [0], layout.OPS_FL_DIRECT);
   ops(() => void called.push('stub'), [0], layout.OPS_FL_STUB);
   ops(() => void called.push('c'), [0]);
-  engine.wantOps(a, 0, true);
-  engine.wantOps(a, 0, true); // once is enough
+  engine.addToFilter(a, 0);
+  engine.addToFilter(a, 0); // once is enough
   expect(exports.enter(0)).toBe(0);
   expect(called).toEqual(['c', 'b', 'a', 'direct']);
 });
@@ -49,9 +49,9 @@ test('handles: stale, foreign and impossible ones are refused, and a slot that i
   expect(second & layout.OPS_SLOT_MASK).toBe(first & layout.OPS_SLOT_MASK);
   for (const handle of [first, 0, -1, second + 1, second ^ (1 << 30), layout.OPS_SLOT_MASK]) {
     expect(exports.ops_unregister(handle)).toBe(-layout.EINVAL);
-    expect(exports.ops_want(handle, 0, 1)).toBe(-layout.EINVAL);
+    expect(exports.site_want(0, handle, 1)).toBe(-layout.EINVAL);
   }
-  expect(exports.ops_want(second, 4, 1)).toBe(-layout.EINVAL);
+  expect(exports.site_want(4, second, 1)).toBe(-layout.EINVAL);
   expect(engine.memory.siteWatchers(0)).toBe(1);
   const bad: [kind: number, handler: number, flags: number][] = [
     [0, 1, 0],
@@ -76,7 +76,7 @@ test('a site has one direct call; its flags and its count say who is attached', 
   const { SITE_FL_ENABLED, SITE_FL_DIRECT, SITE_FL_REGS, SITE_FL_TOUCHED } = layout;
   const direct = ops(() => {}, [0], layout.OPS_FL_DIRECT);
   const other = ops(() => {}, [1], layout.OPS_FL_DIRECT | layout.OPS_FL_SAVE_REGS);
-  expect(exports.ops_want(other, 0, 1)).toBe(-layout.EBUSY);
+  expect(exports.site_want(0, other, 1)).toBe(-layout.EBUSY);
   const users = [0, 1].map(() => engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0));
   for (const user of users) exports.site_want(0, user, 1);
   const has = (site: number, bits: number) => (memory.siteFlags(site) & bits) >>> 0 === bits >>> 0;
@@ -87,7 +87,7 @@ test('a site has one direct call; its flags and its count say who is attached', 
   exports.ops_unregister(direct);
   for (const user of users) exports.fgraph_unregister(user);
   expect(memory.siteFlags(0)).toBe(SITE_FL_TOUCHED);
-  expect(exports.ops_want(other, 0, 1)).toBe(0);
+  expect(exports.site_want(0, other, 1)).toBe(0);
   expect(memory.siteFlags(2)).toBe(0);
 });
 
@@ -106,7 +106,7 @@ test('B10–B14: three probes and an unfiltered one, a filter that loses a funct
   expect(call(0)).toEqual([2, 1, 3]);
   expect(call(1)).toEqual([2, 2, 4]);
   expect(counts[3]).toBe(2);
-  engine.wantOps(probes[2], 0, false);
+  engine.exports.site_want(0, probes[2], 0);
   expect(call(0)).toEqual([3, 2, 4]);
   expect(call(1)).toEqual([3, 3, 5]);
   for (const probe of probes) exports.ops_unregister(probe);
@@ -229,7 +229,7 @@ test('the function tracer: site, parent and task of each entry, in order, over p
   const handle = engine.registerOps(layout.OPS_FUNCTION, ring);
   expect(exports.ring_free(ring)).toBe(-layout.EBUSY);
   expect(exports.ops_register(layout.OPS_FUNCTION, ring, 0)).toBe(-layout.EBUSY);
-  for (let site = 0; site < 4; site++) engine.wantOps(handle, site, true);
+  for (let site = 0; site < 4; site++) engine.addToFilter(handle, site);
   const frame = engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
   exports.site_want(3, frame, 1);
   const [first, second] = [exports.task_current(), engine.createTask()];
@@ -263,7 +263,7 @@ test('with the host clock: read once for all function ops, and again after a han
   engine.addSites(1);
   exports.clock_set(layout.CLOCK_MONO);
   const rings = [0, 1, 2].map(() => engine.createRing(1, ringLayout.RING_OVERWRITE));
-  const add = (kind: number, handler: number) => engine.wantOps(engine.registerOps(kind, handler), 0, true);
+  const add = (kind: number, handler: number) => engine.addToFilter(engine.registerOps(kind, handler), 0);
   add(layout.OPS_FUNCTION, rings[0]);
   add(layout.OPS_HOST, 1);
   add(layout.OPS_FUNCTION, rings[1]);

@@ -87,7 +87,7 @@ test('L6: a task without a stack runs unhooked, and nothing is counted', async (
   );
   let called = 0;
   for (const user of users) exports.site_want(0, user, 1);
-  engine.wantOps(engine.registerOps(layout.OPS_FUNCTION, ring), 0, true);
+  engine.addToFilter(engine.registerOps(layout.OPS_FUNCTION, ring), 0);
   const bare = exports.task_create(NONE);
   expect(bare).not.toBe(0);
   exports.task_switch(bare);

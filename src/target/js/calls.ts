@@ -13,6 +13,7 @@
 
 import * as layout from '../../../assembly/layout.ts';
 import type { Engine, EngineExports } from '../../engine.ts';
+import { ENTER_WORDS_MAX } from '../../instrument/abi.ts';
 import { accessorStandIn } from './accessor.ts';
 import { type Callable, originalOf } from './source.ts';
 import { wordOf } from './words.ts';
@@ -107,9 +108,6 @@ export class JsCalls {
     return apply(this.#exports[`enter_${direct}` as 'enter_1'], undefined, words as [number, bigint]);
   }
 }
-
-/// Arguments that one call of the engine takes.
-const ENTER_WORDS_MAX = 16;
 
 type Apply = (this: Gate, fn: Callable, self: unknown, args: unknown[]) => unknown;
 type Construct = (this: Gate, fn: Callable, args: unknown[], newTarget: Callable) => object;
