@@ -15,7 +15,6 @@ import {
   closeSync,
   constants,
   existsSync,
-  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -34,6 +33,7 @@ import { crc32 } from 'node:zlib';
 import { SECTION_NAME } from './instrument/abi.ts';
 import { readMarker } from './instrument/marker.ts';
 import { readModule } from './instrument/reader.ts';
+import { readRegularFile } from './read-file.ts';
 import { type PreparedBytes, preparedAs } from './target/prepare.ts';
 
 const MAGIC = Buffer.from('FPRBCACH', 'latin1');
@@ -48,6 +48,8 @@ const TEMPORARY = '.tmp';
 const SIZE_MIN = 1 << 14;
 const LIMIT_MIB = 512;
 const MIB = 1 << 20;
+/// No engine takes a module of that size.
+const ENTRY_MAX = 2 ** 31 - 2;
 /// A temporary file that is older belongs to a process that died.
 const ABANDONED_MS = 60 * 60 * 1000;
 
@@ -56,14 +58,24 @@ export interface CacheOptions {
   readonly directory: string;
   /// Bytes that all entries together may take; those unused for longest go first. Default 512 MiB.
   readonly limit?: number;
+  /// Is told what goes wrong, the first time that something does.
+  readonly warn?: (problem: string) => void;
 }
 
 /// The cache that the environment asks for: `FPROBE_CACHE` is a directory or `0` for none, `FPROBE_CACHE_SIZE` the limit in MiB.
+/// With `FPROBE_VERBOSE` it says on standard error what goes wrong first.
 export function cacheFromEnvironment(env: NodeJS.ProcessEnv = process.env): Cache | undefined {
   if (env.FPROBE_CACHE === '0') return undefined;
   const directory = env.FPROBE_CACHE ? resolve(env.FPROBE_CACHE) : defaultDirectory(env);
   const size = Number(env.FPROBE_CACHE_SIZE || LIMIT_MIB);
-  return new Cache({ directory, limit: size >= 0 ? size * MIB : undefined });
+  const warn = (problem: string): void => {
+    process.stderr.write(`fprobe: cache not used: ${problem.replaceAll('\n', ' ')}\n`);
+  };
+  return new Cache({
+    directory,
+    limit: size >= 0 ? size * MIB : undefined,
+    warn: env.FPROBE_VERBOSE ? warn : undefined,
+  });
 }
 
 function defaultDirectory(env: NodeJS.ProcessEnv): string {
@@ -79,11 +91,13 @@ export class Cache {
   /// Undefined until the directory was looked at.
   #usable: boolean | undefined;
   readonly #pending = new Map<Buffer, PreparedBytes>();
+  readonly #warn: ((problem: string) => void) | undefined;
   /// What went wrong last, in words; nothing is thrown for it.
   problem: string | undefined;
 
   /// Nothing is read or made before it is needed.
-  constructor({ directory, limit = LIMIT_MIB * MIB }: CacheOptions) {
+  constructor({ directory, limit = LIMIT_MIB * MIB, warn }: CacheOptions) {
+    this.#warn = warn;
     this.#directory = directory;
     this.#limit = limit;
   }
@@ -96,9 +110,9 @@ export class Cache {
     const path = this.#path(key);
     let entry: Buffer;
     try {
-      entry = readEntry(path);
+      entry = readRegularFile(path, ENTRY_MAX, constants.O_NOFOLLOW); // undefined, so 0, where the system has none
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.problem = String(error);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#note(String(error));
       return undefined;
     }
     const problem = damage(entry, key);
@@ -120,7 +134,7 @@ export class Cache {
   }
 
   #discard(path: string, problem: string): void {
-    this.problem = `${path}: ${problem}`;
+    this.#note(`${path}: ${problem}`);
     try {
       rmSync(path, { force: true });
     } catch {} // a folder that cannot be written to: the next one finds the same
@@ -147,8 +161,13 @@ export class Cache {
       for (const [key, prepared] of pending) this.#store(key, prepared);
       if (pending.length > 0) this.#evict();
     } catch (error) {
-      this.problem = String(error);
+      this.#note(String(error));
     }
+  }
+
+  #note(problem: string): void {
+    if (this.problem === undefined) this.#warn?.(problem);
+    this.problem = problem;
   }
 
   #path(key: Buffer): string {
@@ -160,13 +179,14 @@ export class Cache {
     if (this.#usable !== undefined) return this.#usable;
     try {
       makeDirectory(this.#directory);
-      const { mode, uid } = statSync(this.#directory);
-      const foreign = process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o077) !== 0);
-      if (foreign)
-        this.problem = `${this.#directory} is open to others, expected a directory of your own with mode 0700`;
-      this.#usable = !foreign;
+      const stats = statSync(this.#directory);
+      const foreign = process.getuid !== undefined && (stats.uid !== process.getuid() || (stats.mode & 0o077) !== 0);
+      this.#usable = stats.isDirectory() && !foreign;
+      if (!stats.isDirectory()) this.#note(`${this.#directory} is no directory`);
+      else if (foreign)
+        this.#note(`${this.#directory} is open to others, expected a directory of your own with mode 0700`);
     } catch (error) {
-      this.problem = String(error);
+      this.#note(String(error));
       this.#usable = false;
     }
     return this.#usable;
@@ -213,18 +233,6 @@ export class Cache {
       rmSync(path, { force: true });
       total -= size;
     }
-  }
-}
-
-/// Never waits, and ends: what is no file, such as a pipe or a link to a device, is no entry.
-function readEntry(path: string): Buffer {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants; // undefined, so 0, where the system has none
-  const file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    if (!fstatSync(file).isFile()) throw new Error(`${path} is no file`);
-    return readFileSync(file);
-  } finally {
-    closeSync(file);
   }
 }
 

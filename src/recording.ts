@@ -13,11 +13,12 @@
 // All numbers are little-endian. A recording is written beside its name and renamed: what is there is whole, or was damaged later,
 // and a thread that writes several times replaces what it wrote before.
 
-import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { RING_PAGE_SIZE } from '../assembly/ring-layout.ts';
 import type { TaskCounts } from './memory.ts';
+import { readRegularFile } from './read-file.ts';
 import type { TracerName } from './session.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import type { Source } from './trace/merge.ts';
@@ -203,9 +204,12 @@ export function writeRecording(path: string, header: RecordingHeader, pieces: re
   }
 }
 
-/// Reads a recording. Throws RecordingError for what is not one, and what reading a file throws.
+/// Bytes: four times the largest buffer, and the header.
+const RECORDING_MAX = 2 ** 30;
+
+/// Reads a recording. Throws RecordingError for what is not one, and what `readRegularFile` throws.
 export function readRecording(path: string): Recording {
-  return decodeRecording(path, readFileSync(path));
+  return decodeRecording(path, readRegularFile(path, RECORDING_MAX));
 }
 
 /// A recording out of its bytes; `file` is its name in errors.

@@ -7,15 +7,19 @@
 //        ▲                                                                                  ├─ worker 1
 //        └── DIR/PID-TID.fprobe ◄──────────────────────────────────────────────────────────┴─ fork()
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN } from '../assembly/layout.ts';
 import { RING_PAGES_MAX } from '../assembly/ring-layout.ts';
+import { readRegularFile } from './read-file.ts';
 import type { ClockName } from './tracer.ts';
 
 /// Name of the environment variable that holds the path of the request.
 export const REQUEST_VARIABLE = 'FPROBE_REQUEST';
+
+/// Bytes; command lines are shorter.
+const REQUEST_MAX = 1 << 24;
 
 export type TracerName = 'function_graph' | 'function' | 'profile';
 
@@ -94,7 +98,7 @@ export function writeRequest(
 export function readRequest(path: string): TraceRequest {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = JSON.parse(readRegularFile(path, REQUEST_MAX).toString());
   } catch (error) {
     throw new Error(`cannot read the trace request ${path}: ${(error as Error).message}`, { cause: error });
   }

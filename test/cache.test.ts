@@ -240,3 +240,21 @@ test.runIf(process.platform === 'linux')('an entry or a directory that never end
   const { status, stderr } = spawnSync(process.execPath, args, { timeout: 60_000, encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
+
+test('a cache that cannot be used is told of with FPROBE_VERBOSE, once', () => {
+  const source = `
+    import { cacheFromEnvironment } from ${JSON.stringify(new URL('../src/cache.ts', import.meta.url).href)};
+    import { readFileSync } from 'node:fs';
+    const cache = cacheFromEnvironment();
+    const bytes = new Uint8Array(readFileSync('node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm'));
+    if (cache.read(bytes, false) || cache.read(bytes, true)) throw new Error('expected nothing');`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', source];
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const said = (verbose: string): string => {
+    const env = { ...process.env, FPROBE_CACHE: file, FPROBE_VERBOSE: verbose };
+    return spawnSync(process.execPath, args, { timeout: 60_000, encoding: 'utf8', env }).stderr;
+  };
+  expect(said('')).toBe('');
+  expect(said('1')).toBe(`fprobe: cache not used: ${file} is no directory\n`);
+});

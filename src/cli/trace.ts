@@ -143,8 +143,8 @@ function collect(directory: string): { recordings: Recording[]; problems: string
     try {
       recordings.push(readRecording(path));
     } catch (error) {
-      if (!(error instanceof RecordingError)) throw error;
-      problems.push(error.message);
+      if (error instanceof RecordingError) problems.push(error.message);
+      else problems.push(`cannot read ${path}: ${reason(error)}`);
     }
   }
   return { recordings, problems };

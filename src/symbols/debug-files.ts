@@ -1,10 +1,13 @@
 // The files that a module on disk names for its debug information.
 
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ModuleInfo } from '../instrument/reader.ts';
+import { readRegularFile } from '../read-file.ts';
 import { type DebugFiles, linkedFiles } from './locations.ts';
+
+/// Bytes: as much as a buffer can have everywhere.
+const SIZE_MAX = 2 ** 31 - 2;
 
 /// Reads the source map and the external DWARF of the module at `path`, as far as it names any that are files. What cannot be read
 /// goes to `warn`, one line each; nothing is fetched from elsewhere.
@@ -13,7 +16,7 @@ export function debugFilesBeside(path: string, module: ModuleInfo, warn: (messag
   const read = (what: string, url: string | undefined): Uint8Array | undefined => {
     if (url === undefined || url === '' || url.startsWith('data:')) return undefined;
     try {
-      return readFileSync(fileOf(path, url));
+      return readRegularFile(fileOf(path, url), SIZE_MAX);
     } catch (error) {
       warn(`no ${what}: ${(error as Error).message}`);
       return undefined;

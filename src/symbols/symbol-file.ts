@@ -1,7 +1,11 @@
 // Symbol maps that lie beside a module, or beside the script that loads it, where build tools leave them.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readRegularFile } from '../read-file.ts';
 import { parseSymbolMap, type SymbolMap } from './symbol-map.ts';
+
+/// Bytes: a million names, and room to spare.
+const SIZE_MAX = 2 ** 28;
 
 /// The symbol map beside `path`, a module or its script: for `app.wasm` or `app.js` the first that exists of `app.wasm.symbols`,
 /// `app.js.symbols` (what emscripten writes) and `app.symbols`. `functions`: how many the module has, imports included; a map that
@@ -15,7 +19,7 @@ export function symbolMapBeside(
   const found = ['.wasm.symbols', '.js.symbols', '.symbols'].map((end) => stem + end).find((file) => existsSync(file));
   if (found === undefined) return undefined;
   try {
-    const map = parseSymbolMap(readFileSync(found, 'utf8'), found);
+    const map = parseSymbolMap(readRegularFile(found, SIZE_MAX).toString(), found);
     for (const index of map.keys()) {
       if (index < functions) continue;
       warn(`symbol map not used: ${found} names function ${index} of a module that has ${functions}`);

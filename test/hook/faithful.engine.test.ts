@@ -289,6 +289,12 @@ describe('what goes wrong on our side', () => {
     const outcome = await programs.hooked('fine.mjs', { env: { FPROBE_REQUEST: '/nowhere/request.json' } });
     expect(outcome).toMatchObject({ code: 0, stdout: 'fine\n' });
     expect(outcome.stderr).toMatch(/^fprobe: cannot read the trace request \/nowhere\/request.json: ENOENT.*\n$/);
+    if (process.platform === 'win32') return;
+    expect(await programs.hooked('fine.mjs', { env: { FPROBE_REQUEST: '/dev/zero' } })).toMatchObject({
+      ...{ code: 0, stdout: 'fine\n' },
+      stderr:
+        "fprobe: cannot read the trace request /dev/zero: EINVAL: it is a device (expected a file), read '/dev/zero'\n",
+    });
   });
 
   test('a directory that went away', async () => {
