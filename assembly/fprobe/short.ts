@@ -6,7 +6,7 @@
 // A site says which probe is its only one (SITE_PROBE). Whatever else there is (a flag, a handler that reads the host's
 // clock, a user besides, no room) goes another way, with nothing changed yet.
 
-import { counter, counter_set } from '../clock';
+import { clock_is_mono, counter, counter_set } from '../clock';
 import { settle } from '../fgraph';
 import { gops_generation } from '../gops';
 import {
@@ -148,6 +148,7 @@ export function probe_leave(task: u32, cookie: u32, count: u32, value: u64): boo
     } else {
       if (!settle(task, cookie + 1, lock, serial)) return true;
       recursion_unlock(task, lock);
+      if (!clock_is_mono() && counter() != number) counter_set(counter() + 1); // the exit comes after what handlers did
     }
   }
   short_pop(task, cookie);
