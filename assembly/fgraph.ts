@@ -20,10 +20,11 @@ import { ftrace_call } from './ftrace';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE,
-  GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_WASM, LOCK_INDEX, LOCK_INDEX_NONE,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FGRAPH_BITMAP_ORPHAN, FGRAPH_INDEX_MASK,
+  FGRAPH_INDEX_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_FRAME,
+  GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_WASM, LOCK_INDEX,
   RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CLOCK,
-  TASK_CPU, TASK_DEPTH, TASK_FRAME_FP, TASK_PAUSE, TASK_RETURNS, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  TASK_CPU, TASK_DEPTH, TASK_FRAME_FP, TASK_PAUSE, TASK_RETURNS, TASK_SHORT, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import { ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, FPROBE_OVERRUN, FPROBE_RECURSION } from './fprobe/layout';
 import {
@@ -31,7 +32,7 @@ import {
   recursion_undisturbed, recursion_unlock, recursion_works_on,
 } from './recursion';
 import {
-  frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_set_bitmap, frame_site,
+  frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_site, makeBitmap,
 } from './shadow-stack';
 import { short_open } from './short';
 import { site_address, site_exists } from './site';
@@ -95,57 +96,60 @@ function isCaller(kind: u32): bool {
 export function fgraph_ask(
   task: u32, lock: u32, serial: u32, site: u32, base: u32, users: u32, mono: bool, clock: u64
 ): u32 {
-  const depth = load<i32>(task, TASK_DEPTH);
   // The event takes its number when somebody accepts it, and another one if a handler made events of its own since.
-  let number = counter() + 1;
-  let time = clock;
   let taken = false;
-  let bitmap: u32 = 0;
+  let time = clock;
+  let word: u32 = FRAME_BITMAP_EMPTY; // what stands in the frame if somebody accepts
+  const fregs = lock_fregs(lock);
   let rest = users;
   while (rest) {
     const index = ctz<u32>(rest);
-    const gops = gops_address(index);
-    const kind = load<u32>(gops, GOPS_KIND);
+    const gops = index << GOPS_SHIFT; // from ABI_GOPS
+    const kind = load<u32>(gops, ABI_GOPS + GOPS_KIND);
     const top = load<u32>(task, TASK_TOP);
     rest &= rest - 1;
-    let accepted: bool = true;
-    if (isCaller(kind)) {
-      const handler = load<u32>(gops, GOPS_ENTRY);
+    let accepted: i32 = 1;
+    if (!isCaller(kind)) {
+      if (kind != GOPS_FRAME) {
+        accepted = askBuiltin(task, lock, kind, index, site, base, mono ? time : counter() + (taken ? 0 : 1));
+      }
+    } else {
+      const handler = load<u32>(gops, ABI_GOPS + GOPS_ENTRY);
       if (handler) {
-        const generation = load<u32>(gops, GOPS_GENERATION);
-        const fregs = lock_fregs(lock);
-        // Nobody but the user himself reserves; the next one says who he is.
-        store<u32>(lock, kind == GOPS_FPROBE ? LOCK_INDEX_NONE : index, LOCK_INDEX);
-        if (kind == GOPS_WASM) accepted = call_indirect<i32>(handler, index, site, base, fregs) != 0;
-        else if (kind == GOPS_HOST) accepted = hostCall(handler, index, site, base, fregs) != 0;
-        else accepted = fprobe_entry(task, lock, serial, index, site, base, fregs, number);
-        if (mono && anyTimed(siteUsers(site))) time = clock_mono();
+        const generation = load<u32>(gops, ABI_GOPS + GOPS_GENERATION);
+        const events = counter();
+        store<u32>(lock, index, LOCK_INDEX); // who may reserve now
+        if (kind == GOPS_WASM) accepted = call_indirect<i32>(handler, index, site, base, fregs);
+        else if (kind == GOPS_HOST) accepted = hostCall(handler, index, site, base, fregs);
+        else accepted = fprobe_entry(task, lock, serial, index, site, base, fregs, events + (taken ? 0 : 1)) ? 1 : 0;
         if (!recursion_undisturbed(task, serial)) {
+          if (mono && anyTimed(siteUsers(site))) time = clock_mono();
           if (!settleDisturbed(task, base + 1, lock, serial)) return GONE;
-          if (gops_generation(index) != generation) accepted = false;
+          if (gops_generation(index) != generation) accepted = 0;
+          if (counter() != events) taken = false;
           rest = above(siteUsers(site), index);
-          bitmap = frame_bitmap(base);
-          if (counter() != (taken ? number : number - 1)) {
-            number = counter() + 1;
-            taken = false;
-          }
+          word = load<u32>(base, FRAME_BITMAP) | FRAME_BITMAP_EMPTY;
         }
       }
-    } else if (kind == GOPS_GRAPH) {
-      accepted = graph_entry(task, index, site, base, mono ? time : number, depth, lock);
-    } else if (kind == GOPS_PROFILE) {
-      accepted = profile_entry(task, index, mono ? time : number);
     }
     if (accepted) {
-      if (!taken) counter_set(number);
+      if (!taken) counter_set(counter() + 1);
       taken = true;
-      bitmap |= 1 << index;
-      frame_set_bitmap(base, bitmap);
+      word |= 1 << (index + FGRAPH_INDEX_SHIFT);
+      store<u32>(base, word, FRAME_BITMAP);
     } else {
       store<u32>(task, top, TASK_TOP);
     }
   }
-  return bitmap;
+  return word >> FGRAPH_INDEX_SHIFT & FGRAPH_INDEX_MASK;
+}
+
+/// Whether a user who records within the engine accepts the activation.
+function askBuiltin(task: u32, lock: u32, kind: u32, index: u32, site: u32, base: u32, time: u64): i32 {
+  const accepted = kind == GOPS_PROFILE
+    ? profile_entry(task, index, time)
+    : graph_entry(task, index, site, base, time, load<i32>(task, TASK_DEPTH), lock);
+  return accepted ? 1 : 0;
 }
 
 /// Tells `users` that the activation whose frame is at `base` returns; the event has the number `clock`, or with the
@@ -153,39 +157,44 @@ export function fgraph_ask(
 export function fgraph_tell(
   task: u32, lock: u32, serial: u32, site: u32, base: u32, users: u32, mono: bool, clock: u64
 ): bool {
-  const depth = load<i32>(task, TASK_DEPTH);
   let time = clock;
+  let orphan = load<u32>(base, FRAME_BITMAP) & FGRAPH_BITMAP_ORPHAN;
+  const fregs = lock_fregs(lock);
   let rest = users;
   while (rest) {
     const index = ctz<u32>(rest);
-    const gops = gops_address(index);
-    const kind = load<u32>(gops, GOPS_KIND);
+    const gops = index << GOPS_SHIFT; // from ABI_GOPS
+    const kind = load<u32>(gops, ABI_GOPS + GOPS_KIND);
     rest &= rest - 1;
-    if (isCaller(kind)) {
-      const handler = load<u32>(gops, GOPS_RETURN);
-      if (handler) {
-        const fregs = lock_fregs(lock);
-        frame_set_bitmap(base, rest);
-        if (kind == GOPS_WASM) call_indirect<i32>(handler, index, site, base, fregs);
-        else if (kind == GOPS_HOST) hostCall(handler, index, site, base, fregs);
-        else fprobe_return(task, lock, serial, index, site, base, fregs, time);
-        if (mono && anyTimed(rest)) time = clock_mono();
-        if (!recursion_undisturbed(task, serial)) {
-          if (!settleDisturbed(task, base + 1, lock, serial)) return false;
-          rest = above(frame_bitmap(base), index);
-          if (!mono && counter() != time) {
-            time = counter() + 1;
-            counter_set(time);
-          }
-        }
-      }
-    } else if (kind == GOPS_GRAPH) {
-      graph_exit(task, index, site, base, time, depth, false, lock);
-    } else if (kind == GOPS_PROFILE) {
-      profile_exit(task, index, site, time);
+    if (!isCaller(kind)) {
+      tellBuiltin(task, lock, kind, index, site, base, time, false);
+      continue;
+    }
+    const handler = load<u32>(gops, ABI_GOPS + GOPS_RETURN);
+    if (!handler) continue;
+    store<u32>(base, makeBitmap(rest) | orphan, FRAME_BITMAP);
+    if (kind == GOPS_WASM) call_indirect<i32>(handler, index, site, base, fregs);
+    else if (kind == GOPS_HOST) hostCall(handler, index, site, base, fregs);
+    else fprobe_return(task, lock, serial, index, site, base, fregs, time);
+    if (recursion_undisturbed(task, serial)) continue;
+    if (mono && anyTimed(rest)) time = clock_mono();
+    if (!settleDisturbed(task, base + 1, lock, serial)) return false;
+    rest = above(frame_bitmap(base), index);
+    orphan = load<u32>(base, FRAME_BITMAP) & FGRAPH_BITMAP_ORPHAN;
+    if (!mono && counter() != time) {
+      time = counter() + 1;
+      counter_set(time);
     }
   }
   return true;
+}
+
+/// Tells a user who records within the engine that the activation ends, by a return or otherwise.
+function tellBuiltin(
+  task: u32, lock: u32, kind: u32, index: u32, site: u32, base: u32, time: u64, unwound: bool
+): void {
+  if (kind == GOPS_GRAPH) graph_exit(task, index, site, base, time, load<i32>(task, TASK_DEPTH), unwound, lock);
+  else if (kind == GOPS_PROFILE) profile_exit(task, index, site, time);
 }
 
 /// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused,
@@ -222,6 +231,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
     serial = lock_serial(lock);
     fregs_set_count(lock, count);
     if (mono && anyTimed(users)) {
+      store<u32>(task, 0, TASK_SHORT); // after each handler there is something to do: the time is read again
       time = clock_mono();
       if (!settle(task, start, lock, serial)) return 0;
       users = siteUsers(site);
@@ -271,6 +281,7 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
     if (count) fregs_set_first(lock, value);
     store<u64>(lock_fregs(lock), load<u64>(cookie, FRAME_FUNC), FREGS_IP);
     if (mono && anyTimed(bitmap)) {
+      store<u32>(task, 0, TASK_SHORT);
       time = clock_mono();
       if (!settle(task, cookie + 1, lock, serial)) return;
       bitmap = frame_bitmap(cookie);
@@ -324,12 +335,7 @@ export function fgraph_unwind(task: u32, from: u32): void {
     counter_set(number);
     for (let rest = isSound(task, base) ? frame_bitmap(base) : 0; rest; rest &= rest - 1) {
       const index = ctz<u32>(rest);
-      const kind = gops_kind(index);
-      if (kind == GOPS_GRAPH) {
-        graph_exit(task, index, frame_site(base), base, now, load<i32>(task, TASK_DEPTH), true, 0);
-      } else if (kind == GOPS_PROFILE) {
-        profile_exit(task, index, frame_site(base), now);
-      }
+      tellBuiltin(task, 0, gops_kind(index), index, frame_site(base), base, now, true);
     }
     frame_pop(task, base);
     store<u32>(task, load<u32>(task, TASK_UNWOUND) + 1, TASK_UNWOUND);

@@ -136,10 +136,6 @@ export function frame_bitmap(base: u32): u32 {
   return load<u32>(base, FRAME_BITMAP) >> FGRAPH_INDEX_SHIFT & FGRAPH_INDEX_MASK;
 }
 
-export function frame_set_bitmap(base: u32, bitmap: u32): void {
-  store<u32>(base, load<u32>(base, FRAME_BITMAP) & FGRAPH_BITMAP_ORPHAN | makeBitmap(bitmap), FRAME_BITMAP);
-}
-
 // ---- data of users (§4.4, §4.5)
 
 /// Reserves `words` words for user `index` on top of the newest frame. Returns the address of the first, not zeroed, or

@@ -72,44 +72,11 @@ export function restore(mark: u32): void {
 }
 
 // `enter` with the arguments as words. They are stored only for users who are called with them. Those of up to four words
-// try direct mode first, in place; for the rare longer ones a second call is cheaper than more copies of it.
+// try direct mode first, in place. Whatever comes then goes through one function for all four, which stores words that
+// there are not as zeros: to store them costs little, and four functions that do would be 250 bytes more of code.
 
-export function enter_1(site: u32, a: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
-  const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-  }
-  return Longer.enter(site, 1);
-}
-
-export function enter_2(site: u32, a: i64, b: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
-  const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-  }
-  return Longer.enter(site, 2);
-}
-
-export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
-  const words = fregs_enter(current, site);
-  if (words) {
-    store<i64>(words, a);
-    store<i64>(words, b, 8);
-    store<i64>(words, c, 16);
-  }
-  return Longer.enter(site, 3);
-}
-
-export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
+/// Enters `site` with `count` words, up to four.
+function enterFew(site: u32, count: u32, a: i64, b: i64, c: i64, d: i64): u32 {
   const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
@@ -117,11 +84,30 @@ export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
     store<i64>(words, c, 16);
     store<i64>(words, d, 24);
   }
-  return Longer.enter(site, 4);
+  return Longer.enter(site, count);
 }
 
-// From five words on all go through one function, which stores eight, and those that there are not as zeros: it costs
-// little more than storing five.
+export function enter_1(site: u32, a: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  return cookie ? cookie : enterFew(site, 1, a, 0, 0, 0);
+}
+
+export function enter_2(site: u32, a: i64, b: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  return cookie ? cookie : enterFew(site, 2, a, b, 0, 0);
+}
+
+export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  return cookie ? cookie : enterFew(site, 3, a, b, c, 0);
+}
+
+export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  return cookie ? cookie : enterFew(site, 4, a, b, c, d);
+}
+
+// From five words on the same with eight; the last of them travel over the stack, so only where somebody reads them.
 
 /// Enters `site` with `count` words, which go to `words`.
 function enterStored(

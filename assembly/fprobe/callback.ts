@@ -16,7 +16,8 @@ import { settle } from '../fgraph';
 import { hostCall } from '../host';
 import {
   FGRAPH_MAX_DATA_SIZE, FPROBE_CALL_DATA, FPROBE_CALL_PRIVATE, FPROBE_CALL_RET, FRAME_FUNC, FRAME_RET, FREGS_COUNT,
-  FREGS_WORDS, LOCK_SHARED, SITE_IP, TASK_CLOCK, TASK_FPROBE, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  FREGS_WORDS, LOCK_INDEX, LOCK_INDEX_NONE, LOCK_SHARED, SITE_IP, TASK_CLOCK, TASK_FPROBE, TASK_TOP, WORD_SHIFT,
+  WORD_SIZE,
 } from '../layout';
 import {
   FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS, FPROBE_FL_DISABLED, FPROBE_FL_KPROBE_SHARED, FPROBE_FL_SHARED_EXIT,
@@ -112,6 +113,7 @@ export function fprobe_entry(
 ): bool {
   const location = location_of(site);
   if (!location) return false;
+  store<u32>(lock, LOCK_INDEX_NONE, LOCK_INDEX); // the block is all that there is to reserve
   let node = load<u32>(location, LOCATION_EXITS);
   const need = load<u32>(location, LOCATION_WORDS);
   const block = need <= BLOCK_WORDS_MAX ? data_reserve(task, index, need) : 0;

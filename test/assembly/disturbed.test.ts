@@ -69,8 +69,8 @@ class World {
     for (const user of world.users.slice(0, 3)) exports.site_want(USERS, user, 1);
     exports.site_want(QUIET, world.users[3], 1);
     world.ops = exports.ops_register(layout.OPS_HOST, PAIR, 0);
-    exports.ops_want(world.ops, OPS, 1);
-    exports.ops_want(exports.ops_register(layout.OPS_HOST, PAIR, 0), OPS, 1);
+    exports.site_want(OPS, world.ops, 1);
+    exports.site_want(OPS, exports.ops_register(layout.OPS_HOST, PAIR, 0), 1);
     for (const sites of [[PROBE, PROBES], [PROBES]]) {
       world.probes.push(register(engine, { entry: PAIR + 1, exit: PAIR + 1, size: 8 }, sites));
     }
@@ -170,18 +170,18 @@ const DISTURBING: Record<string, (world: World) => Values> = {
   fgraph_register: () => [layout.GOPS_PROFILE, 0, 0, 0],
   fgraph_unregister: ({ users }) => [users[2]],
   site_want: ({ users }) => [USERS, users[2], 0],
-  site_set_users: () => [USERS, 0],
+  site_notrace: ({ users }) => [USERS, users[2], 1],
+  filter_set: ({ users }) => [users[2], 0, 0, 0, -1],
   site_add: () => [1000],
   ops_register: () => [layout.OPS_HOST, PAIR, 0],
   ops_unregister: ({ ops }) => [ops],
-  ops_want: ({ ops }) => [ops, OPS, 0],
   fprobe_register: ({ engine }) => {
     request(engine, { entry: PAIR + 1, exit: PAIR + 1 }, [PROBE]);
     return [1];
   },
   fprobe_unregister: ({ probes }) => [probes[0]],
-  fprobe_unload: () => [PROBE, 2],
-  ...Object.fromEntries(Array.from({ length: 16 }, (_, k) => [`enter_${k + 1}`, () => [QUIET, ...long(k + 1)]])),
+  site_unload: () => [USERS, SITES],
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, k) => [`enter_${k + 1}`, () => [QUIET, ...long(k + 1)]])),
 };
 
 /// Of those that disturb, some that change nothing which `state` knows.
