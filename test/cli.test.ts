@@ -178,7 +178,7 @@ describe('fprobe replay', () => {
     expect(bad).toMatchObject({
       code: 2,
       stdout: '',
-      stderr: expect.stringContaining(`fprobe: ${bad.path}: line 4: `),
+      stderr: expect.stringContaining(`fprobe: ${bad.path}: line 4, column 2: `),
     });
     expect((await replay(graph, '-p', 'functoin')).stderr).toContain("there is no tracer 'functoin'");
     expect((await replay(graph, '-l', 'vfs_opne')).stderr).toContain('nearest: vfs_open');

@@ -9,16 +9,21 @@ import { checkModel } from '../arch/index.ts';
 import { badType, shown } from '../errors.ts';
 import { MachineProgram } from './machine-program.ts';
 import type { SymbolOptions } from './machine-symbols.ts';
+import { CPU_MAX } from './machine-task.ts';
 
-/// A line that no program can be made of. `line` counts from 1.
+/// A line that no program can be made of. `line` and `column` count from 1; without a column it is the line as a whole.
 export class ReplayError extends Error {
   readonly code = 'EINVAL';
   readonly line: number;
+  readonly column: number | undefined;
 
-  constructor(line: number, text: string, expected: string) {
-    super(`line ${line}: '${text.length > 80 ? `${text.slice(0, 77)}…` : text}', expected ${expected}`);
+  constructor(line: number, text: string, expected: string, column?: number) {
+    super(
+      `line ${line}${column === undefined ? '' : `, column ${column}`}: '${text.length > 80 ? `${text.slice(0, 77)}…` : text}', expected ${expected}`,
+    );
     this.name = 'ReplayError';
     this.line = line;
+    this.column = column;
   }
 }
 
@@ -34,6 +39,8 @@ export interface Replay {
 }
 
 const SYMBOL_SIZE = 0x80;
+/// What clocks can read.
+const TIME_MAX = 2n ** 53n - 1n;
 const COLUMNS =
   /^(?: *\d+\.\d{6} \| {2})?(?: +(?<cpu>\d+)\) )?(?: *\S+-\d+ * \| )?(?: .{5} \| )?(?: {14}\| {2}|[ +!#*@$] (?<whole>\d+)(?:\.(?<part>\d+))? us *\| {2})(?<rest>.*)$/;
 
@@ -42,6 +49,8 @@ interface Step {
   readonly isReturn: boolean;
   /// Of a return: how long the call took, in ns.
   readonly took: bigint;
+  /// Position of the line, from 0.
+  readonly line: number;
 }
 
 /// Reads the text of `trace` with the tracer `function_graph`, of one CPU and one task, with the duration column. Throws
@@ -54,18 +63,23 @@ export function readReplay(text: string, model: CpuModel): Replay {
   const running: number[] = [];
   let cpu: number | undefined;
   let calls = 0;
-  text.split('\n').forEach((line, k) => {
-    const fail = (expected: string): never => {
-      throw new ReplayError(k + 1, line, expected);
-    };
+  const lines = text.split('\n');
+  const fails = (k: number, expected: string, column?: number): never => {
+    throw new ReplayError(k + 1, lines[k]!, expected, column);
+  };
+  lines.forEach((line, k) => {
+    const fail = (expected: string, column?: number) => fails(k, expected, column);
     if (line === '' || line.startsWith('#')) return;
     if (/^ -{42}$/.test(line) || / => /.test(line)) fail('the calls of one task; this is a switch to another');
     if (line.startsWith('CPU:')) fail('a recording without losses');
     const groups = COLUMNS.exec(line)?.groups ?? fail('a line of function_graph with the duration column');
+    const columnOf = (group: string): number => new RegExp(COLUMNS, 'd').exec(line)!.indices!.groups![group]![0] + 1;
     const on = Number(groups.cpu ?? 0);
+    if (on > CPU_MAX) fail(`a CPU from 0 to ${CPU_MAX}`, columnOf('cpu'));
     cpu ??= on;
-    if (on !== cpu) fail(`the calls of one CPU, which is ${cpu}`);
-    const took = BigInt(groups.whole ?? 0) * 1000n + BigInt((groups.part ?? '').padEnd(3, '0'));
+    if (on !== cpu) fail(`the calls of one CPU, which is ${cpu}`, columnOf('cpu'));
+    const took = BigInt(groups.whole ?? 0) * 1000n + BigInt((groups.part ?? '').padEnd(3, '0').slice(0, 3));
+    if (took > TIME_MAX) fail('a duration below 2^53 ns', columnOf('whole'));
     const what = groups.rest!.trimStart();
     const depth = (groups.rest!.length - what.length) / 2;
     const call = /^([^\s(]+)\(.*?\)(;| \{)(?: \/\* .* \*\/)?$/.exec(what);
@@ -76,12 +90,12 @@ export function readReplay(text: string, model: CpuModel): Replay {
       const index = names.get(name) ?? names.size;
       names.set(name, index);
       calls++;
-      steps.push({ index, isReturn: false, took: 0n });
-      if (call[2] === ';') steps.push({ index, isReturn: true, took });
+      steps.push({ index, isReturn: false, took: 0n, line: k });
+      if (call[2] === ';') steps.push({ index, isReturn: true, took, line: k });
       else running.push(index);
     } else if (/^\}(?: \/\* .* \*\/)?$/.test(what)) {
       const index = running.pop() ?? fail('a function that was opened before');
-      steps.push({ index, isReturn: true, took });
+      steps.push({ index, isReturn: true, took, line: k });
     } else {
       fail('a call, a closing brace or nothing');
     }
@@ -94,18 +108,25 @@ export function readReplay(text: string, model: CpuModel): Replay {
     address: base + BigInt(k * SYMBOL_SIZE),
     size: SYMBOL_SIZE,
   }));
-  return { symbols, program: timed(steps), cpu: cpu ?? 0, calls, open: running.length };
+  return {
+    symbols,
+    program: timed(steps, (line) => fails(line, 'times that add up to less than 2^53 ns')),
+    cpu: cpu ?? 0,
+    calls,
+    open: running.length,
+  };
 }
 
 /// The steps with times: a call takes what the text says, and the time of a function that calls others is spent before it
 /// returns.
-function timed(steps: readonly Step[]): MachineProgram {
+function timed(steps: readonly Step[], late: (line: number) => never): MachineProgram {
   const program = new MachineProgram();
   const began: bigint[] = [];
   let now = 1000n;
-  for (const { index, isReturn, took } of steps) {
+  for (const { index, isReturn, took, line } of steps) {
     if (isReturn) {
       const end = began.pop()! + took;
+      if (end > TIME_MAX) late(line);
       if (end > now) program.time(end);
       // A long time was printed with fewer digits, so what was called in it can seem to have taken a little longer.
       now = end > now ? end : now;

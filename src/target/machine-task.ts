@@ -7,6 +7,9 @@ import type { Engine } from '../engine.ts';
 import { checkWord } from '../options.ts';
 import type { Task } from '../tasks.ts';
 
+/// The last of the CPUs that a kernel can have.
+export const CPU_MAX = 8191;
+
 export interface CpuContext {
   readonly engine: Engine;
   readonly model: CpuModel;

@@ -19,7 +19,7 @@ import type { Task, Tasks } from '../tasks.ts';
 import { describe, registerFile } from './machine-description.ts';
 import { MachineProgram, ProgramError } from './machine-program.ts';
 import { type MachineSite, type MachineSymbol, machineSites, type SymbolOptions } from './machine-symbols.ts';
-import { type CpuContext, MachineTask } from './machine-task.ts';
+import { CPU_MAX, type CpuContext, MachineTask } from './machine-task.ts';
 import { cParams } from './params.ts';
 import type { Target } from './target.ts';
 
@@ -51,8 +51,6 @@ const KNOWN = ['arch', 'symbols', 'types', 'comm', 'pid', 'cpu', 'name', 'stackS
 const STACK_SIZE = 65536;
 const TASKS_MAX = 1024;
 const MAX_WORD = (1n << 64n) - 1n;
-/// A kernel has at most 8192; the column of the text is as wide as the largest.
-const CPU_MAX = 8191;
 
 /// What a function does: it may call others, and returns its result; without one it returns 0.
 export type Body = (machine: Machine) => unknown;

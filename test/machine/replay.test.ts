@@ -49,6 +49,8 @@ describe('recordings come back byte for byte', () => {
   });
 });
 
+const CALLS_OF_A_DAY = ' 0) $ 86400000000.000 us |  f();\n';
+
 test.each([
   ['no graph at all', 'hello\n', 1, 'duration column'],
   ['a brace too many', ' 0)   1.000 us    |  f();\n 0)   2.000 us    |  }\n', 2, 'opened before'],
@@ -56,8 +58,21 @@ test.each([
   ['a comment', ' 0)               |  /* hello */\n', 1, 'a call'],
   ['a frame of another user', ' 0)   1.000 us    |    f();\n', 1, 'an indent of 0'],
   ['losses', 'CPU:1 [LOST 12 EVENTS]\n', 1, 'without losses'],
+  ['times that no clock reads', CALLS_OF_A_DAY.repeat(300), 105, 'add up to less than 2^53 ns'],
 ])('%s is refused with its line', (_, text, line, message) => {
   const attempt = () => readReplay(text, CPUS.x86_64);
   expect(attempt).toThrow(ReplayError);
   expect(attempt).toThrow(expect.objectContaining({ line, message: expect.stringContaining(message) }));
+});
+
+test.each([
+  ['a CPU that no kernel has', ' 99999999999)   1.000 us    |  f();\n', 1, 2, 'expected a CPU from 0 to 8191'],
+  ['the CPU after a time', '    1.000001 |   8192)   1.000 us    |  f();\n', 1, 18, 'expected a CPU from 0 to 8191'],
+  ['another CPU', ' 0)   1.000 us    |  f();\n 1)   2.000 us    |  g();\n', 2, 2, 'which is 0'],
+  ['a duration beyond all clocks', ` 0) $ ${'9'.repeat(30)}.000 us |  f();\n`, 1, 7, 'a duration below 2^53 ns'],
+])('%s is refused with its place', (_, text, line, column, message) => {
+  const attempt = () => readReplay(text, CPUS.x86_64);
+  const where = `line ${line}, column ${column}: `;
+  expect(attempt).toThrow(expect.objectContaining({ line, column, message: expect.stringContaining(where) }));
+  expect(attempt).toThrow(message);
 });
