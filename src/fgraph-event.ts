@@ -10,6 +10,7 @@ export class FgraphEvent {
   readonly #memory: Memory;
   readonly #task: () => number;
   #site: TargetSite | undefined;
+  /// 0: the handler is over, and `#site` is of old.
   #frame = 0;
 
   /// Made by the tracer. `task` gives the address of the current task.
@@ -18,15 +19,20 @@ export class FgraphEvent {
     this.#task = task;
   }
 
-  /// Not for handlers: says which call the event is of. Frame 0: of none.
-  aim(site: TargetSite | undefined, frame: number): void {
-    this.#site = site;
+  /// Not for handlers: says which call the event is of.
+  aim(site: TargetSite, frame: number): void {
+    if (this.#site !== site) this.#site = site;
     this.#frame = frame;
+  }
+
+  /// Not for handlers: of none, from now on.
+  end(): void {
+    this.#frame = 0;
   }
 
   /// The site that was called. Throws EINVAL, as everything here does, when the handler is over: copy what you need later.
   get site(): TargetSite {
-    return this.#site ?? this.#over();
+    return this.#frame === 0 ? this.#over() : this.#site!;
   }
 
   /// Name of the function.

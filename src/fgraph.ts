@@ -10,7 +10,8 @@ import type { FgraphEvent } from './fgraph-event.ts';
 import type { FilterPair } from './filter.ts';
 import { type Callback, Failures, type Handlers, isPromise } from './handlers.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
-import type { FtraceRegs } from './regs.ts';
+import type { AimedRegs, FtraceRegs } from './regs.ts';
+import type { TargetSite } from './target/target.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
 
@@ -208,30 +209,43 @@ export class FgraphUser extends Watcher {
         }
       };
     }
-    return (_index: number, site: number, frame: number, fregs: number): number =>
-      this.#run(handler as EntryHandler, isEntry, site, frame, fregs);
+    return this.#runner(handler as EntryHandler, isEntry);
   }
 
-  #run(handler: EntryHandler, isEntry: boolean, site: number, frame: number, fregs: number): number {
-    const { running } = this.#host;
-    const { depth, data } = running;
-    const { mark } = data;
-    let wanted = 0;
-    try {
-      const { event, regs } = running.enter(this, isEntry, site, frame, fregs);
-      const result: unknown = handler.call(this.#options, event, regs);
-      if (isPromise(result)) {
-        this.#failures.notePromise(result, `the ${isEntry ? 'entry' : 'return'} handler of ${this.name}`);
-        data.drop(mark);
-      } else {
-        data.giveBack(mark);
-        wanted = result === false || result === 0 ? 0 : 1;
+  /// What the engine calls for a JavaScript handler. Everything that stays the same from call to call is looked up here, once.
+  #runner(handler: EntryHandler, isEntry: boolean): Callback {
+    const { running, sites } = this.#host;
+    const { data } = running;
+    const options = this.#options;
+    let lastSite = -1;
+    let called!: TargetSite;
+    let regs!: AimedRegs;
+    return (_index, site, frame, fregs) => {
+      if (site !== lastSite) {
+        called = sites.byId(site);
+        regs = sites.regs(site);
+        lastSite = site;
       }
-    } catch (error) {
-      this.#failures.note(error);
-      data.drop(mark);
-    }
-    running.leave(depth);
-    return wanted;
+      const own = regs; // a handler inside of this one may be of another site
+      const { depth } = running;
+      const { mark } = data;
+      const { event } = running.enter(this, isEntry, called, own, frame, fregs);
+      let wanted = 0;
+      try {
+        const result: unknown = handler.call(options, event, own);
+        if (typeof result === 'object' && isPromise(result)) {
+          this.#failures.notePromise(result, `the ${isEntry ? 'entry' : 'return'} handler of ${this.name}`);
+          data.drop(mark);
+        } else {
+          if (data.mark !== mark) data.giveBack(mark);
+          wanted = result === false || result === 0 ? 0 : 1;
+        }
+      } catch (error) {
+        this.#failures.note(error);
+        data.drop(mark);
+      }
+      running.leave(depth);
+      return wanted;
+    };
   }
 }

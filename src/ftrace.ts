@@ -7,7 +7,7 @@ import { badType } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import { Failures, isPromise } from './handlers.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
-import type { FtraceRegs } from './regs.ts';
+import type { AimedRegs, FtraceRegs } from './regs.ts';
 import type { TargetSite } from './target/target.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler } from './wasm-handlers.ts';
@@ -140,24 +140,40 @@ export class FtraceOps extends Watcher {
         return 0;
       };
     }
-    return (_handle, site, frame, fregs) => this.#run(call as CallHandler, options, site, frame, fregs);
+    return this.#runner(call as CallHandler, options);
   }
 
-  #run(call: CallHandler, options: object, site: number, frame: number, fregs: number): number {
+  /// What the engine calls for a JavaScript handler. Everything that stays the same from call to call is looked up here, once.
+  #runner(call: CallHandler, options: object): WasmHandler {
     const { running, engine, sites } = this.#host;
-    const { depth } = running;
-    const { mark } = running.data;
-    try {
-      const { regs } = running.enter(this, true, site, frame, fregs);
-      const { ip } = sites.byId(site);
-      const result: unknown = call.call(options, ip, engine.memory.loadAddress(fregs + layout.FREGS_PARENT, ip), regs);
-      if (isPromise(result)) this.#failures.notePromise(result, `the handler of ${this.name}`);
-      running.data.giveBack(mark);
-    } catch (error) {
-      this.#failures.note(error);
-      running.data.drop(mark);
-    }
-    running.leave(depth);
-    return 0;
+    const { memory } = engine;
+    const { data } = running;
+    let lastSite = -1;
+    let called!: TargetSite;
+    let regs!: AimedRegs;
+    return (_handle, site, frame, fregs) => {
+      if (site !== lastSite) {
+        called = sites.byId(site);
+        regs = sites.regs(site);
+        lastSite = site;
+      }
+      const own = regs; // a handler inside of this one may be of another site
+      const { ip } = called;
+      const { depth } = running;
+      const { mark } = data;
+      running.enter(this, true, called, own, frame, fregs);
+      try {
+        const result: unknown = call.call(options, ip, memory.loadAddress(fregs + layout.FREGS_PARENT, ip), own);
+        if (typeof result === 'object' && isPromise(result)) {
+          this.#failures.notePromise(result, `the handler of ${this.name}`);
+        }
+        if (data.mark !== mark) data.giveBack(mark);
+      } catch (error) {
+        this.#failures.note(error);
+        data.drop(mark);
+      }
+      running.leave(depth);
+      return 0;
+    };
   }
 }

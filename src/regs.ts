@@ -61,7 +61,7 @@ export class Aims {
     }
     aim.address = address;
     aim.isExit = isExit;
-    aim.signature = signature;
+    if (aim.signature !== signature) aim.signature = signature; // a comparison is cheaper than a store that the collector notes
   }
 
   pop(): void {

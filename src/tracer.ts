@@ -150,7 +150,7 @@ export class Tracer {
       sites: this.#sites,
       tasks,
       parents: new Parents(engine, this.#users),
-      running: new Running(engine, this.#sites),
+      running: new Running(engine),
       wasmTable: new WasmTable(engine),
       latency: { current: undefined },
     };
