@@ -59,6 +59,7 @@ const COLD = [
   '*/ring-buffer/ring_attach',
   '*/task/task_exists',
   '*/task/sync',
+  '*/task/begin',
   '*/gops/gops_registered',
   '*/direct/direct_sync',
   '*/gops/attachRing',

@@ -15,7 +15,7 @@ import { ring_clear_all } from './ring-buffer';
 import {
   data_find, data_on_top, data_reserve, data_size, frame_below, frame_exists, frame_start, task_variable_address,
 } from './shadow-stack';
-import { current, sync, task_account, task_exists, task_release, task_start } from './task';
+import { begin, current, sync, task_account, task_exists, task_release, task_start } from './task';
 
 /// Runs once, when the module is instantiated.
 export function start(): void {
@@ -46,7 +46,7 @@ export function task_reset(task: u32): i32 {
 export function task_free(task: u32): i32 {
   if (!task_exists(task)) return -EINVAL;
   if (task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY;
-  sync();
+  begin();
   fgraph_restore(task, 0);
   if (!task_exists(task) || task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY; // the clock did it
   gops_leave_task(task);

@@ -19,6 +19,7 @@ import { manager_site, manager_update } from './manager';
 import { ops_filtered, ops_follow, ops_is_direct, ops_of } from './ops';
 import { region_alloc, region_free } from './region';
 import { site_exists, site_is_loaded } from './site';
+import { begin } from './task';
 
 const SET_MIN: u32 = 16;
 const NO_MEMORY: u32 = 1; // in place of a set
@@ -142,6 +143,7 @@ function apply(client: u32): i32 {
 /// 0; -EINVAL: no such client or site, ids that are not in memory, OPS_FL_DIRECT without a filter; -EBUSY: a site has
 /// another one with OPS_FL_DIRECT; -ENOMEM. After an error the filter is what it was.
 export function filter_set(client: u32, sites: u32, count: i32, notraceSites: u32, notraceCount: i32): i32 {
+  begin();
   const pair = pairOf(client);
   if (!pair || !areSites(sites, count) || !areSites(notraceSites, notraceCount)) return -EINVAL;
   if (count < 0 && client >= <u32>FGRAPH_ARRAY_SIZE && ops_is_direct(client & OPS_SLOT_MASK)) return -EINVAL;
@@ -169,12 +171,14 @@ export function filter_set(client: u32, sites: u32, count: i32, notraceSites: u3
 /// also when it was so before; -EINVAL: no such client or site, or there is no filter, which has every site; -EBUSY and
 /// -ENOMEM as for `filter_set`. After an error the filter is what it was.
 export function site_want(site: u32, client: u32, on: u32): i32 {
+  begin();
   const pair = pairOf(client);
   return load<u32>(pair, FILTER) ? edit(site, client, pair, FILTER, on) : -EINVAL; // the null pair has none
 }
 
 /// The same for the notrace of `client`, which may be none.
 export function site_notrace(site: u32, client: u32, on: u32): i32 {
+  begin();
   return edit(site, client, pairOf(client), NOTRACE, on);
 }
 

@@ -21,7 +21,7 @@ import { manager_update } from './manager';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
 import { frame_below, frame_forget, frame_start, task_variable_address } from './shadow-stack';
-import { current, sync, task_account, task_exists } from './task';
+import { begin, current, sync, task_account, task_exists } from './task';
 
 const INDEX_NONE = -1;
 
@@ -81,6 +81,7 @@ function releaseIndex(index: i32): void {
 /// for them, no such ring buffer; -EBUSY: the ring buffer is taken; -ENOSPC: 16 users already; -ENOMEM; -ENODEV: the
 /// engine is dead.
 export function fgraph_register(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
+  begin();
   if (load<u32>(0, ABI_DEAD)) return -ENODEV;
   if (kind == GOPS_STUB || kind == GOPS_FPROBE || kind > <u32>GOPS_FRAME) return -EINVAL;
   return gops_add(kind, entry, ret, aux);
@@ -123,6 +124,7 @@ export function gops_add(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
 /// more, no frame in flight knows him. His ring buffers stay, readable and free for another user; his statistics go. 0
 /// or -EINVAL.
 export function fgraph_unregister(index: u32): i32 {
+  begin();
   if (!gops_registered(index) || gops_kind(index) == GOPS_FPROBE) return -EINVAL;
   gops_remove(index);
   return 0;

@@ -15,7 +15,7 @@ import {
   REGISTER_RETVAL,
 } from './machine-layout';
 import { region_alloc, region_free } from './region';
-import { current, task_switch } from './task';
+import { begin, current, task_switch } from './task';
 
 // ---- blocks
 
@@ -39,6 +39,7 @@ function linkTo(address: u32, bytes: u32): u32 {
 
 /// Gives a block back. 0, or -EINVAL: there is no such block.
 export function block_free(address: u32): i32 {
+  begin();
   const link = linkTo(address, 0);
   if (!link) return -EINVAL;
   const region = address - BLOCK_HEADER_SIZE;

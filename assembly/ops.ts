@@ -20,7 +20,7 @@ import { RING_ALL_TASKS, RING_TASK } from './ring-layout';
 import { region_alloc, region_free } from './region';
 import { ring_attach, ring_exists } from './ring-buffer';
 import { site_address, site_describe, site_exists } from './site';
-import { sync } from './task';
+import { begin, sync } from './task';
 
 const OPS_MIN: u32 = 16;
 const LIST_MIN: u32 = 16;
@@ -127,6 +127,7 @@ export function ops_add(kind: u32, handler: u32, flags: u32): i32 {
 /// Unregisters, at once, also from inside a handler: none of its handlers is called any more. 0, or -EINVAL: stale
 /// handle.
 export function ops_unregister(handle: u32): i32 {
+  begin();
   if (!ops_of(handle)) return -EINVAL;
   ops_remove(handle & OPS_SLOT_MASK);
   return 0;

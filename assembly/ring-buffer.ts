@@ -27,7 +27,7 @@ import {
   RING_UNREPORTED, RING_WRITE,
 } from './ring-layout';
 import { region_alloc, region_free } from './region';
-import { sync } from './task';
+import { begin, sync } from './task';
 
 // ---- writing
 
@@ -250,6 +250,7 @@ export function ring_exists(ring: u32): bool {
 /// A ring buffer of `pages` pages of 4096 bytes, a power of two up to 65536. `mode` is RING_OVERWRITE or RING_STOP. It
 /// is on and empty. Returns its address, or 0: bad argument, or no memory.
 export function ring_create(pages: u32, mode: u32): u32 {
+  begin();
   if (!pages || pages & (pages - 1) || pages > <u32>RING_PAGES_MAX || mode > <u32>RING_STOP) return 0;
   const ring = region_alloc(RING_HEADER_SIZE);
   if (!ring) return 0;
@@ -276,6 +277,7 @@ export function ring_attach(ring: u32, task: u32): void {
 
 /// Frees a ring buffer. 0, -EINVAL: no such buffer, -EBUSY: a user still records into it.
 export function ring_free(ring: u32): i32 {
+  begin();
   let link: u32 = ABI_RINGS;
   while (load<u32>(link) && load<u32>(link) != ring) link = load<u32>(link) + RING_NEXT;
   if (!ring || load<u32>(link) != ring) return -EINVAL;

@@ -19,7 +19,7 @@ import { RECORD_SITE_MAX } from './ring-layout';
 import { manager_site } from './manager';
 import { ops_address, ops_join, ops_leave_site } from './ops';
 import { region_alloc, region_free } from './region';
-import { sync } from './task';
+import { begin } from './task';
 
 /// What no client changes.
 const SITE_KEPT: u32 = SITE_FL_TOUCHED | SITE_FL_DISABLED | SITE_GRAPH_MASK;
@@ -42,12 +42,12 @@ export function site_is_loaded(site: u32): bool {
 /// Adds `count` sites with ip 0, wanted by the clients that have no filter. Returns the id of the first; the others follow
 /// it. -EINVAL: no sites, or more than a record can name, -ENOMEM. The table may move.
 export function site_add(count: u32): i32 {
+  begin(); // direct mode keeps addresses of tables
   const first = load<u32>(0, ABI_SITE_COUNT);
   if (!count || count > <u32>RECORD_SITE_MAX) return -EINVAL;
   if (first + count > SITES_MAX) return -ENOMEM;
   const capacity = load<u32>(0, ABI_SITE_CAPACITY);
   if (first + count > capacity) {
-    sync(); // direct mode keeps addresses of tables
     let larger = capacity ? capacity : SITES_MIN;
     while (larger < first + count) larger <<= 1;
     const table = region_alloc(larger << SITE_SHIFT);
@@ -77,7 +77,7 @@ export function site_add(count: u32): i32 {
 /// The `count` sites from `first` on go away, as those of a module that is unloaded: no client watches them any more, and
 /// none will, whatever its filter. Returns how many probes lost a site.
 export function site_unload(first: u32, count: u32): u32 {
-  sync();
+  begin();
   let removed: u32 = 0;
   for (let site = first; site_exists(site) && site - first < count; site++) {
     removed += fprobe_leave_site(site);

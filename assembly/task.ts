@@ -22,6 +22,21 @@ export function sync(): void {
   if (load<u32>(current, TASK_DIRECT) | load<u32>(current, TASK_SET)) direct_sync(current);
 }
 
+const ROOM_FRAMES: u32 = 1536;
+
+/// What an export begins with that changes several places in a row: traps unless there is stack for whatever it calls,
+/// and leaves direct mode. The engine that runs us may find at any call that its stack is full, and traps there; a list
+/// would stay half changed. A frame takes 40 bytes or more, so these are 60,000 at least: V8 compiles a function when it
+/// is first called, and wants 45 KiB for that.
+export function begin(): void {
+  descend(ROOM_FRAMES);
+  sync();
+}
+
+function descend(frames: u32): void {
+  if (frames) descend(frames - 1);
+}
+
 export function task_exists(task: u32): bool {
   let at = load<u32>(0, ABI_TASKS);
   while (at && at != task) at = load<u32>(at, TASK_NEXT);
@@ -32,6 +47,11 @@ export function task_exists(task: u32): bool {
 /// variables are 0, and nothing is shared with any other task (spec/fgraph.md §7). Returns its address, or 0: bad size,
 /// or no memory.
 export function task_create(words: u32): u32 {
+  begin();
+  return make(words);
+}
+
+function make(words: u32): u32 {
   if (!words) words = SHADOW_STACK_WORDS;
   if (words == <u32>SHADOW_STACK_NONE) words = SHADOW_STACK_SLACK; // no room for a frame, but for the task variables
   else if (words < <u32>SHADOW_STACK_WORDS_MIN || words > <u32>SHADOW_STACK_WORDS_MAX) return 0;
@@ -120,5 +140,5 @@ export function task_pause(task: u32, on: u32): i32 {
 /// Starts the engine: the first task.
 export function task_start(): void {
   store<u32>(0, 0, ABI_SERIAL);
-  current = task_create(0);
+  current = make(0);
 }

@@ -28,7 +28,7 @@ import {
 import { ops_add, ops_address, ops_handle, ops_remove } from '../ops';
 import { region_alloc, region_free } from '../region';
 import { site_exists, site_is_loaded } from '../site';
-import { sync } from '../task';
+import { begin } from '../task';
 import { builtin_data_words, builtin_is_exit, builtin_row_size, builtin_valid } from './builtin';
 import { location_make, location_of, location_settle } from './location';
 import { node_insert, node_remove, node_site, nodes_alloc, nodes_retire } from './node';
@@ -39,6 +39,7 @@ import { fprobe_handle, fprobe_of, fprobe_publish, probe_give, probe_take } from
 /// Where the next registration is written to: a request with room for `count` site ids, zeroed. 0: no memory, or no
 /// sites. One at a time; `fprobe_register` takes it back.
 export function fprobe_request(count: u32): u32 {
+  begin();
   dropRequest();
   const bytes = REQUEST_SITES + (<u64>count << 2);
   if (!count || bytes > <u64>i32.MAX_VALUE) return 0;
@@ -99,7 +100,7 @@ function want(site: u32, isExit: bool, on: bool): i32 {
 export function fprobe_register(count: u32): i64 {
   const request = load<u32>(0, ABI_FPROBE_REQUEST);
   if (!request || !count || count > load<u32>(0, ABI_FPROBE_REQUEST_ROOM)) return -EINVAL;
-  sync();
+  begin();
   const result = load<u32>(0, ABI_DEAD) ? -ENODEV : register(request, count);
   dropRequest();
   return result;
@@ -207,7 +208,7 @@ function removeNode(node: u32, isExit: bool, words: u32): void {
 export function fprobe_unregister(handle: i64): i32 {
   const probe = fprobe_of(handle);
   if (!probe) return -EINVAL;
-  sync();
+  begin();
   const isExit = load<u32>(probe, FPROBE_EXIT) != 0;
   const words = load<u32>(probe, FPROBE_WORDS);
   const nodes = load<u32>(probe, FPROBE_NODES);
