@@ -18,7 +18,7 @@
 import { clock_is_mono, counter, counter_set } from './clock';
 import { short_allowed } from './direct';
 import { fgraph_ask, fgraph_tell, GONE } from './fgraph';
-import { probe_enter, probe_leave } from './fprobe/short';
+import { OnlyProbe } from './fprobe/short';
 import {
   ABI_CALLING_MASK, ABI_SITE_COUNT, ABI_TIMED_MASK, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_DATA, FRAME_FUNC, FRAME_RET,
   FRAME_RETP, FREGS_WORDS, LOCK_SERIAL, RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_PROBE, SITE_USERS, TASK_BASE,
@@ -59,7 +59,7 @@ export function short_enter(task: u32, site: u32, count: u32): u32 {
   if (site >= load<u32>(0, ABI_SITE_COUNT) || load<u64>(task, TASK_SHORT) != SHORT_OPEN) return 0;
   const about = site_address(site);
   if (load<u32>(about, SITE_PROBE)) {
-    const cookie = probe_enter(task, site, about, count);
+    const cookie = OnlyProbe.enter(task, site, about, count);
     if (cookie) return cookie;
   }
   const users = load<u32>(about, SITE_USERS);
@@ -81,7 +81,7 @@ export function short_enter(task: u32, site: u32, count: u32): u32 {
 /// Leaves the frame `cookie` with `count` words of results, the first of which is `value`. False: nothing changed.
 export function short_leave(task: u32, cookie: u32, count: u32, value: u64): bool {
   if (load<u64>(task, TASK_SHORT) != SHORT_OPEN || !cookie || cookie != load<u32>(task, TASK_BASE)) return false;
-  if (probe_leave(task, cookie, count, value)) return true;
+  if (OnlyProbe.leave(task, cookie, count, value)) return true;
   const users = frame_bitmap(cookie);
   if (!fits(users) || frame_of(load<u32>(task, TASK_TOP)) != cookie) return false;
 

@@ -37,61 +37,6 @@ function isBuiltin(probe: u32): bool {
   return load<u32>(probe, FPROBE_KIND) > <u32>FPROBE_KIND_HOST;
 }
 
-/// Enters `site`, which has an only probe, while the short way is open. Returns the cookie, SHORT_DONE, or 0 with nothing
-/// changed.
-export function probe_enter(task: u32, site: u32, about: u32, count: u32): u32 {
-  const probe = load<u32>(about, SITE_PROBE);
-  if (load<u32>(probe, FPROBE_FLAGS)) return 0;
-  const builtin = isBuiltin(probe);
-  if (builtin && builtin_calls_out(probe)) return 0;
-  const users = load<u32>(about, SITE_USERS);
-  if (users == SITE_HAS_OPS) return plain(task, site, about, probe, builtin, count);
-  if (users != load<u32>(0, ABI_FPROBE_GRAPH)) return 0;
-  const header = load<u64>(probe, FPROBE_HEADER);
-  const words = <u32>(header >> FPROBE_HEADER_SIZE_SHIFT);
-  const base = load<u32>(task, TASK_TOP);
-  const end = base + RECORD_DATA + (words << WORD_SHIFT);
-  if (end + WORD_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
-
-  const index = ctz<u32>(users);
-  const number = counter() + 1;
-  store<u64>(base, header, FRAME_DATA);
-  const kind: u32 = FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT;
-  store<u64>(end, index << FGRAPH_DATA_INDEX_SHIFT | words << FGRAPH_DATA_SHIFT | kind | words + FRAME_WORDS + 2);
-  const bitmap = users << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
-  short_push(task, about, base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, end + WORD_SIZE);
-  hit(probe);
-  const data = base + RECORD_DATA;
-  if (builtin) {
-    builtin_begin(data, load<u32>(load<u32>(about, SITE_LOCATION), LOCATION_EXITS), number, words);
-  } else if (load<u32>(probe, FPROBE_ENTRY)) {
-    const generation = gops_generation(index);
-    const ip = load<u64>(base, FRAME_FUNC);
-    const ret = load<u64>(base, FRAME_RET);
-    const lock = recursion_first(task, base, RECURSION_CALLBACK, ip, count);
-    const serial = load<u32>(lock, LOCK_SERIAL);
-    const result = callOut(task, probe, FPROBE_ENTRY, site, ip, ret, base, task + TASK_FREGS, words ? data : 0);
-    if (recursion_undisturbed(task, serial)) {
-      store<u64>(task, SHORT_OPEN, TASK_SHORT);
-      if (result) {
-        frame_pop(task, base);
-        return SHORT_DONE;
-      }
-    } else {
-      if (!settle(task, base + 1, lock, serial)) return SHORT_DONE;
-      recursion_unlock(task, lock);
-      if (result || gops_generation(index) != generation) {
-        frame_pop(task, base);
-        return SHORT_DONE;
-      }
-      counter_set(counter() + 1);
-      return base;
-    }
-  }
-  counter_set(number);
-  return base;
-}
-
 /// The same for a probe without an exit handler: no frame.
 function plain(task: u32, site: u32, about: u32, probe: u32, builtin: bool, count: u32): u32 {
   if (load<u32>(load<u32>(about, SITE_OPS), LIST_COUNT) != 1) return 0;
@@ -114,43 +59,101 @@ function plain(task: u32, site: u32, about: u32, probe: u32, builtin: bool, coun
   return SHORT_DONE;
 }
 
-/// Leaves the newest frame, `cookie`, while the short way is open, with `count` words of results, the first of which is
-/// `value`. False: nothing changed.
-export function probe_leave(task: u32, cookie: u32, count: u32, value: u64): bool {
-  const word = load<u64>(cookie, FRAME_BITMAP); // and FRAME_SITE
-  if (<u32>word != (load<u32>(0, ABI_FPROBE_GRAPH) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY)) return false;
-  const header = load<u64>(cookie, FRAME_DATA);
-  const words = <u32>(header >> FPROBE_HEADER_SIZE_SHIFT);
-  const data = cookie + RECORD_DATA;
-  // A block with more than one record, or less, is longer or shorter than this one.
-  if (data + (words + 1 << WORD_SHIFT) != load<u32>(task, TASK_TOP)) return false;
-  const probe = fprobe_find(header);
-  if (!probe || load<u32>(probe, FPROBE_FLAGS)) return false;
-  const builtin = isBuiltin(probe);
-  if (builtin && builtin_calls_out(probe)) return false;
+/// Inlined in short.ts, since one more call would be felt.
+export class OnlyProbe {
+  /// Enters `site`, which has an only probe, while the short way is open. Returns the cookie, SHORT_DONE, or 0 with nothing
+  /// changed.
+  @inline static enter(task: u32, site: u32, about: u32, count: u32): u32 {
+    const probe = load<u32>(about, SITE_PROBE);
+    if (load<u32>(probe, FPROBE_FLAGS)) return 0;
+    const builtin = isBuiltin(probe);
+    if (builtin && builtin_calls_out(probe)) return 0;
+    const users = load<u32>(about, SITE_USERS);
+    if (users == SITE_HAS_OPS) return plain(task, site, about, probe, builtin, count);
+    if (users != load<u32>(0, ABI_FPROBE_GRAPH)) return 0;
+    const header = load<u64>(probe, FPROBE_HEADER);
+    const words = <u32>(header >> FPROBE_HEADER_SIZE_SHIFT);
+    const base = load<u32>(task, TASK_TOP);
+    const end = base + RECORD_DATA + (words << WORD_SHIFT);
+    if (end + WORD_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
 
-  const number = counter() + 1;
-  counter_set(number);
-  if (builtin) {
-    builtin_exit(probe, data, count, value, number);
-  } else {
-    const ip = load<u64>(cookie, FRAME_FUNC);
-    const ret = load<u64>(cookie, FRAME_RET);
-    const fregs = task + TASK_FREGS;
-    store<u32>(cookie, FRAME_BITMAP_EMPTY, FRAME_BITMAP);
-    const lock = recursion_first(task, cookie, RECURSION_CALLBACK, ip, count);
-    const serial = load<u32>(lock, LOCK_SERIAL);
-    if (count) store<u64>(fregs, value, FREGS_WORDS);
-    const site = <u32>(word >> FGRAPH_SITE_SHIFT);
-    callOut(task, probe, FPROBE_EXIT, site, ip, ret, cookie, fregs, words ? data : 0);
-    if (recursion_undisturbed(task, serial)) {
-      store<u64>(task, SHORT_OPEN, TASK_SHORT);
-    } else {
-      if (!settle(task, cookie + 1, lock, serial)) return true;
-      recursion_unlock(task, lock);
-      if (!clock_is_mono() && counter() != number) counter_set(counter() + 1); // the exit comes after what handlers did
+    const index = ctz<u32>(users);
+    const number = counter() + 1;
+    store<u64>(base, header, FRAME_DATA);
+    const kind: u32 = FGRAPH_TYPE_DATA << FGRAPH_TYPE_SHIFT;
+    store<u64>(end, index << FGRAPH_DATA_INDEX_SHIFT | words << FGRAPH_DATA_SHIFT | kind | words + FRAME_WORDS + 2);
+    const bitmap = users << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY;
+    short_push(task, about, base, <u64>site << FGRAPH_SITE_SHIFT | <u64>bitmap, end + WORD_SIZE);
+    hit(probe);
+    const data = base + RECORD_DATA;
+    if (builtin) {
+      builtin_begin(data, load<u32>(load<u32>(about, SITE_LOCATION), LOCATION_EXITS), number, words);
+    } else if (load<u32>(probe, FPROBE_ENTRY)) {
+      const generation = gops_generation(index);
+      const ip = load<u64>(base, FRAME_FUNC);
+      const ret = load<u64>(base, FRAME_RET);
+      const lock = recursion_first(task, base, RECURSION_CALLBACK, ip, count);
+      const serial = load<u32>(lock, LOCK_SERIAL);
+      const result = callOut(task, probe, FPROBE_ENTRY, site, ip, ret, base, task + TASK_FREGS, words ? data : 0);
+      if (recursion_undisturbed(task, serial)) {
+        store<u64>(task, SHORT_OPEN, TASK_SHORT);
+        if (result) {
+          frame_pop(task, base);
+          return SHORT_DONE;
+        }
+      } else {
+        if (!settle(task, base + 1, lock, serial)) return SHORT_DONE;
+        recursion_unlock(task, lock);
+        if (result || gops_generation(index) != generation) {
+          frame_pop(task, base);
+          return SHORT_DONE;
+        }
+        counter_set(counter() + 1);
+        return base;
+      }
     }
+    counter_set(number);
+    return base;
   }
-  short_pop(task, cookie);
-  return true;
+
+  /// Leaves the newest frame, `cookie`, while the short way is open, with `count` words of results, the first of which is
+  /// `value`. False: nothing changed.
+  @inline static leave(task: u32, cookie: u32, count: u32, value: u64): bool {
+    const word = load<u64>(cookie, FRAME_BITMAP); // and FRAME_SITE
+    if (<u32>word != (load<u32>(0, ABI_FPROBE_GRAPH) << FGRAPH_INDEX_SHIFT | FRAME_BITMAP_EMPTY)) return false;
+    const header = load<u64>(cookie, FRAME_DATA);
+    const words = <u32>(header >> FPROBE_HEADER_SIZE_SHIFT);
+    const data = cookie + RECORD_DATA;
+    // A block with more than one record, or less, is longer or shorter than this one.
+    if (data + (words + 1 << WORD_SHIFT) != load<u32>(task, TASK_TOP)) return false;
+    const probe = fprobe_find(header);
+    if (!probe || load<u32>(probe, FPROBE_FLAGS)) return false;
+    const builtin = isBuiltin(probe);
+    if (builtin && builtin_calls_out(probe)) return false;
+
+    const number = counter() + 1;
+    counter_set(number);
+    if (builtin) {
+      builtin_exit(probe, data, count, value, number);
+    } else {
+      const ip = load<u64>(cookie, FRAME_FUNC);
+      const ret = load<u64>(cookie, FRAME_RET);
+      const fregs = task + TASK_FREGS;
+      store<u32>(cookie, FRAME_BITMAP_EMPTY, FRAME_BITMAP);
+      const lock = recursion_first(task, cookie, RECURSION_CALLBACK, ip, count);
+      const serial = load<u32>(lock, LOCK_SERIAL);
+      if (count) store<u64>(fregs, value, FREGS_WORDS);
+      const site = <u32>(word >> FGRAPH_SITE_SHIFT);
+      callOut(task, probe, FPROBE_EXIT, site, ip, ret, cookie, fregs, words ? data : 0);
+      if (recursion_undisturbed(task, serial)) {
+        store<u64>(task, SHORT_OPEN, TASK_SHORT);
+      } else {
+        if (!settle(task, cookie + 1, lock, serial)) return true;
+        recursion_unlock(task, lock);
+        if (!clock_is_mono() && counter() != number) counter_set(counter() + 1); // the exit comes after what handlers did
+      }
+    }
+    short_pop(task, cookie);
+    return true;
+  }
 }
