@@ -22,12 +22,11 @@ export function sync(): void {
   if (load<u32>(current, TASK_DIRECT) | load<u32>(current, TASK_SET)) direct_sync(current);
 }
 
-const ROOM_FRAMES: u32 = 1536;
+const ROOM_FRAMES: u32 = 128;
 
 /// What an export begins with that changes several places in a row: traps unless there is stack for whatever it calls,
 /// and leaves direct mode. The engine that runs us may find at any call that its stack is full, and traps there; a list
-/// would stay half changed. A frame takes 40 bytes or more, so these are 60,000 at least: V8 compiles a function when it
-/// is first called, and wants 45 KiB for that.
+/// would stay half changed. A frame takes 40 bytes or more, so these are 5 KiB at least; a quarter of it is enough.
 export function begin(): void {
   descend(ROOM_FRAMES);
   sync();
