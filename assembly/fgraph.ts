@@ -23,8 +23,8 @@ import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FGRAPH_BITMAP_ORPHAN, FGRAPH_INDEX_MASK,
   FGRAPH_INDEX_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_FRAME,
   GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_WASM, LOCK_INDEX,
-  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CLOCK,
-  TASK_CPU, TASK_DEPTH, TASK_FRAME_FP, TASK_PAUSE, TASK_RETURNS, TASK_SHORT, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CPU,
+  TASK_DEPTH, TASK_FRAME_FP, TASK_IGNORED, TASK_PAUSE, TASK_RETURNS, TASK_SHORT, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import { ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, FPROBE_OVERRUN, FPROBE_RECURSION } from './fprobe/layout';
 import {
@@ -44,6 +44,7 @@ import { profile_entry, profile_exit } from './tracer/profile';
 /// Of `fgraph_ask`: the frame is gone.
 export const GONE: u32 = u32.MAX_VALUE;
 
+/// The users of a site, also those who pass the task over.
 function siteUsers(site: u32): u32 {
   return load<u32>(site_address(site), SITE_USERS) & FGRAPH_ARRAY_MASK;
 }
@@ -101,7 +102,7 @@ export function fgraph_ask(
   let time = clock;
   let word: u32 = FRAME_BITMAP_EMPTY; // what stands in the frame if somebody accepts
   const fregs = lock_fregs(lock);
-  let rest = users;
+  let rest = users & ~load<u32>(task, TASK_IGNORED);
   while (rest) {
     const index = ctz<u32>(rest);
     const gops = index << GOPS_SHIFT; // from ABI_GOPS
@@ -127,7 +128,7 @@ export function fgraph_ask(
           if (!settleDisturbed(task, base + 1, lock, serial)) return GONE;
           if (gops_generation(index) != generation) accepted = 0;
           if (counter() != events) taken = false;
-          rest = above(siteUsers(site), index);
+          rest = above(siteUsers(site) & ~load<u32>(task, TASK_IGNORED), index);
           word = load<u32>(base, FRAME_BITMAP) | FRAME_BITMAP_EMPTY;
         }
       }
@@ -353,7 +354,7 @@ export function fgraph_restore(task: u32, mark: u32): void {
 
 /// After an event that `users` were asked about and `bitmap` took part in: opens a shorter way for the next one if it may.
 function arm(task: u32, users: u32, bitmap: u32): void {
-  if (task != current) return;
+  if (task != current || bitmap & load<u32>(task, TASK_IGNORED)) return; // as of the return of what was entered before
   if (users & load<u32>(0, ABI_CALLING_MASK)) return short_open(task);
   const index = ctz<u32>(bitmap);
   if (isSingle(bitmap) && gops_kind(index) == GOPS_GRAPH) {

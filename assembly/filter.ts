@@ -12,8 +12,8 @@
 
 import { gops_address, gops_kind, gops_registered } from './gops';
 import {
-  ABI_NO_SITE, EINVAL, ENOMEM, FGRAPH_ARRAY_SIZE, FILTER, GOPS_FILTER, GOPS_FPROBE, NOTRACE, OPS_FILTER, OPS_SLOT_MASK,
-  PAGE_SIZE, SET_BITS, SET_BYTES,
+  ABI_NO_SITE, ABI_SITE_COUNT, EINVAL, ENOMEM, FGRAPH_ARRAY_SIZE, FILTER, GOPS_FILTER, GOPS_FPROBE, NOTRACE,
+  OPS_FILTER, OPS_SLOT_MASK, PAGE_SIZE, SET_BITS, SET_BYTES,
 } from './layout';
 import { manager_site, manager_update } from './manager';
 import { ops_filtered, ops_follow, ops_is_direct, ops_of } from './ops';
@@ -22,7 +22,9 @@ import { site_exists, site_is_loaded } from './site';
 import { begin } from './task';
 
 const SET_MIN: u32 = 16;
-const NO_MEMORY: u32 = 1; // in place of a set
+// In place of a set. Where they point nothing is but zeros, as in the null set.
+const NO_MEMORY: u32 = 1;
+const NOT_SITES: u32 = 2;
 
 // ---- sets
 
@@ -64,6 +66,7 @@ export function set_put(place: u32, site: u32, on: bool): bool {
   if (wordOf(site) < load<u32>(set, SET_BYTES)) {
     mark(set, site, on);
   } else if (on) {
+    begin();
     const larger = setFor(set, site);
     if (larger == NO_MEMORY) return false;
     mark(larger, site, true);
@@ -89,13 +92,10 @@ export function filter_start(pair: u32): void {
   store<u32>(pair, 0, NOTRACE);
 }
 
-/// Gives back what a pair holds.
+/// Gives back what a pair holds. Its client has gone.
 export function filter_free(pair: u32): void {
-  const filter = load<u32>(pair, FILTER);
-  const notrace = load<u32>(pair, NOTRACE);
-  filter_start(pair);
-  setFree(filter);
-  setFree(notrace);
+  setFree(load<u32>(pair, FILTER));
+  setFree(load<u32>(pair, NOTRACE));
 }
 
 /// Where the pair of `client` stands, who is a graph user or the handle of plain ops. 0: nobody, or who serves probes.
@@ -109,23 +109,26 @@ function pairOf(client: u32): u32 {
 
 // ---- edits
 
-/// Whether `count` ids of sites can be read at `sites`. A count below 0 is no hash at all.
-function areSites(sites: u32, count: i32): bool {
-  if (count > 0 && <u64>sites + (<u64>count << 2) > <u64>memory.size() * PAGE_SIZE) return false;
-  for (let i: i32 = 0; i < count; i++) {
-    if (!site_exists(load<u32>(sites + (i << 2)))) return false;
-  }
-  return true;
-}
-
-/// The set of the sites whose ids stand at `sites`; NO_MEMORY.
+/// The set of the sites whose `count` ids stand at `sites`; 0 for a count below 0, which is no hash at all; NO_MEMORY;
+/// NOT_SITES: ids that are not in memory, or no site's.
 function setOf(sites: u32, count: i32): u32 {
   if (count < 0) return 0;
-  let last: u32 = 0;
-  for (let i: i32 = 0; i < count; i++) last = max(last, load<u32>(sites + (i << 2)));
-  const set = setFor(0, last);
-  if (set != NO_MEMORY) for (let i: i32 = 0; i < count; i++) mark(set, load<u32>(sites + (i << 2)), true);
+  if (count && <u64>sites + (<u64>count << 2) > <u64>memory.size() * PAGE_SIZE) return NOT_SITES;
+  const set = setFor(0, load<u32>(0, ABI_SITE_COUNT));
+  if (set == NO_MEMORY) return NO_MEMORY;
+  for (let i: i32 = 0; i < count; i++) {
+    const site = load<u32>(sites + (i << 2));
+    if (!site_exists(site)) {
+      setFree(set);
+      return NOT_SITES;
+    }
+    mark(set, site, true);
+  }
   return set;
+}
+
+function isNone(set: u32): bool {
+  return set == NO_MEMORY || set == NOT_SITES;
 }
 
 /// Makes the filter of `client` count for the sites that exist. 0; -EBUSY or -ENOMEM: plain ops are attached to some of
@@ -145,14 +148,14 @@ function apply(client: u32): i32 {
 export function filter_set(client: u32, sites: u32, count: i32, notraceSites: u32, notraceCount: i32): i32 {
   begin();
   const pair = pairOf(client);
-  if (!pair || !areSites(sites, count) || !areSites(notraceSites, notraceCount)) return -EINVAL;
+  if (!pair) return -EINVAL;
   if (count < 0 && client >= <u32>FGRAPH_ARRAY_SIZE && ops_is_direct(client & OPS_SLOT_MASK)) return -EINVAL;
-  const old = load<u64>(pair); // both halves
   const filter = setOf(sites, count);
   const notrace = setOf(notraceSites, notraceCount);
-  let error = -ENOMEM;
+  let error = filter == NOT_SITES || notrace == NOT_SITES ? -EINVAL : -ENOMEM;
   let useless = <u64>notrace << 32 | <u64>filter;
-  if (filter != NO_MEMORY && notrace != NO_MEMORY) {
+  if (!isNone(filter) && !isNone(notrace)) {
+    const old = load<u64>(pair); // both halves
     store<u64>(pair, useless);
     error = apply(client);
     if (error) {
@@ -171,18 +174,18 @@ export function filter_set(client: u32, sites: u32, count: i32, notraceSites: u3
 /// also when it was so before; -EINVAL: no such client or site, or there is no filter, which has every site; -EBUSY and
 /// -ENOMEM as for `filter_set`. After an error the filter is what it was.
 export function site_want(site: u32, client: u32, on: u32): i32 {
-  begin();
   const pair = pairOf(client);
   return load<u32>(pair, FILTER) ? edit(site, client, pair, FILTER, on) : -EINVAL; // the null pair has none
 }
 
 /// The same for the notrace of `client`, which may be none.
 export function site_notrace(site: u32, client: u32, on: u32): i32 {
-  begin();
   return edit(site, client, pairOf(client), NOTRACE, on);
 }
 
 function edit(site: u32, client: u32, pair: u32, half: u32, on: u32): i32 {
+  // Of users nothing is allocated but for a larger set.
+  if (client >= <u32>FGRAPH_ARRAY_SIZE) begin();
   return pair && site_exists(site) ? filter_put(client, pair + half, site, on != 0) : -EINVAL;
 }
 

@@ -12,9 +12,9 @@ import { fprobe_plain, fprobe_refused } from './fprobe/callback';
 import { fregs_set_call, fregs_set_count } from './fregs';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION,
-  OPS_HANDLER, OPS_KIND, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE, TASK_ID,
-  TASK_TOP,
+  ABI_CALLING_MASK, ABI_DEAD, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION, OPS_HANDLER,
+  OPS_KIND, OPS_PIDS_MASK, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE, TASK_ID,
+  TASK_IGNORED, TASK_TOP,
 } from './layout';
 import { FPROBE_RECURSION } from './fprobe/layout';
 import { ops_address, ops_handle } from './ops';
@@ -60,7 +60,7 @@ export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool
     const kind = load<u32>(ops, OPS_KIND);
     const order = load<u32>(ops, OPS_SERIAL);
     const handler = load<u32>(ops, OPS_HANDLER);
-    if (load<u32>(ops, OPS_FLAGS) & OPS_FL_STUB) continue;
+    if (load<u32>(ops, OPS_FLAGS) & (load<u32>(task, TASK_IGNORED) & OPS_PIDS_MASK | OPS_FL_STUB)) continue;
     if (kind == OPS_FUNCTION && timed) {
       if (counter() != number) number = counter() + 1;
       if (ring_function(handler, site, mono ? time : number, parent, load<u32>(task, TASK_ID))) counter_set(number);

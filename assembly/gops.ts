@@ -13,8 +13,8 @@ import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_GOPS_MASK, ABI_GOPS_SERIAL, ABI_LRU, ABI_LRU_LAST, ABI_LRU_NEXT,
   ABI_SITE_CAPACITY, ABI_TASKS, ABI_TIMED_MASK, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FGRAPH_ARRAY_SIZE, GOPS_ENTRY,
   GOPS_FILTER, GOPS_FPROBE, GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_OPTIONS, GOPS_PROFILE,
-  GOPS_RETURN, GOPS_SERIAL, GOPS_SHIFT, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_THRESHOLD, GOPS_WASM, GRAPH_RING,
-  GRAPH_SKIP_SLEEP, TASK_BASE, TASK_NEXT, TASK_TOP,
+  GOPS_RETURN, GOPS_SERIAL, GOPS_SHIFT, GOPS_SIZE, GOPS_STATS, GOPS_STATS_ROWS, GOPS_STUB, GOPS_WASM, GRAPH_RING,
+  GRAPH_SKIP_SLEEP, TASK_BASE, TASK_IGNORED, TASK_NEXT, TASK_TOP,
 } from './layout';
 import { RING_TASK, STAT_SHIFT } from './ring-layout';
 import { manager_update } from './manager';
@@ -105,6 +105,7 @@ export function gops_add(kind: u32, entry: u32, ret: u32, aux: u32): i32 {
   }
   for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) {
     store<u64>(task_variable_address(task, index), 0);
+    store<u32>(task, load<u32>(task, TASK_IGNORED) & ~(1 << index), TASK_IGNORED);
   }
   if (aux) attachRing(current, index, aux);
   const serial = load<u32>(0, ABI_GOPS_SERIAL) + 1;
@@ -134,25 +135,20 @@ export function fgraph_unregister(index: u32): i32 {
 export function gops_remove(index: u32): void {
   sync();
   const gops = gops_address(index);
-  store<u32>(gops, gops_generation(index) + 1, GOPS_GENERATION);
   frames_forget(index);
   for (let task = load<u32>(0, ABI_TASKS); task; task = load<u32>(task, TASK_NEXT)) {
     if (gops_kind(index) == GOPS_GRAPH) detachRing(task, index);
   }
-  store<u32>(gops, GOPS_STUB, GOPS_KIND);
   const keep = ~(1 << index);
   store<u32>(0, load<u32>(0, ABI_TIMED_MASK) & keep, ABI_TIMED_MASK);
   store<u32>(0, load<u32>(0, ABI_CALLING_MASK) & keep, ABI_CALLING_MASK);
   const rows = load<u32>(gops, GOPS_STATS_ROWS);
   if (rows) region_free(load<u32>(gops, GOPS_STATS), rows << STAT_SHIFT);
-  store<u32>(gops, 0, GOPS_STATS);
-  store<u32>(gops, 0, GOPS_STATS_ROWS);
-  store<u32>(gops, 0, GOPS_ENTRY);
-  store<u32>(gops, 0, GOPS_RETURN);
   if (load<u32>(gops, GOPS_OPTIONS) & GRAPH_SKIP_SLEEP) task_account(-1);
-  store<u32>(gops, 0, GOPS_OPTIONS);
-  store<u64>(gops, 0, GOPS_THRESHOLD);
   filter_free(gops + GOPS_FILTER);
+  const generation = gops_generation(index) + 1;
+  memory.fill(gops, 0, GOPS_SIZE); // a stub
+  store<u32>(gops, generation, GOPS_GENERATION);
   releaseIndex(index);
   manager_update();
 }

@@ -4,7 +4,7 @@ import { start } from './control';
 
 export { heap_base, kill, direct_set } from './control';
 export { clock_now, clock_set } from './control';
-export { sync, task_context, task_create, task_current, task_pause, task_switch } from './task';
+export { sync, task_context, task_create, task_current, task_ignore, task_pause, task_switch } from './task';
 export { frame_real, task_frame, task_free, task_reset } from './control';
 export { graph_depth, graph_filter, graph_options, graph_site } from './tracer/graph-rules';
 export { filter_set, site_notrace, site_want } from './filter';

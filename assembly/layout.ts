@@ -136,7 +136,10 @@ export const OPS_FPROBE = 4; // the one that serves all probes without an exit h
 export const OPS_FL_SAVE_REGS = 1 << 2;
 export const OPS_FL_STUB = 1 << 5;
 export const OPS_FL_DIRECT = 1 << 17;
-export const OPS_FL_MASK = OPS_FL_SAVE_REGS | OPS_FL_STUB | OPS_FL_DIRECT;
+export const OPS_PIDS_SHIFT = 20; // ours, for the kernel's PID: bit k stands for pid filter k, which may leave tasks out
+export const OPS_PIDS_COUNT = 12;
+export const OPS_PIDS_MASK = -1 << OPS_PIDS_SHIFT;
+export const OPS_FL_MASK = OPS_FL_SAVE_REGS | OPS_FL_STUB | OPS_FL_DIRECT | OPS_PIDS_MASK;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Filters (spec/fgraph.md §1.2, §1.5). What the kernel keeps in a hash of locations is a set of sites here: the size of its
@@ -209,8 +212,8 @@ export const TASK_STRAY = TASK_UNWOUND + 4; // u32 leaves whose frame was alread
 export const TASK_NEXT = TASK_STRAY + 4; // u32
 export const TASK_ID = TASK_NEXT + 4; // u32 pid, from 1
 export const TASK_PENDING = TASK_ID + 4; // u32 words of arguments or results that were sent ahead
-export const TASK_RESERVED = TASK_PENDING + 4; // u32
-export const TASK_RETURNS = TASK_RESERVED + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
+export const TASK_IGNORED = TASK_PENDING + 4; // u32 who passes this task over: bit k user k, and OPS_PIDS_MASK
+export const TASK_RETURNS = TASK_IGNORED + 4; // u64 frames left by a return. Frames kept: returns + unwound + depth + 1
 export const TASK_DIRECT_RETURNS = TASK_RETURNS + 8; // i64 2 × returns − events + depth, constant in direct mode
 export const TASK_SLEEP = TASK_DIRECT_RETURNS + 8; // u64 time that the task was not the current one
 export const TASK_STAMP = TASK_SLEEP + 8; // u64 when it stopped being it, 0 = it is, or nobody asked then

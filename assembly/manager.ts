@@ -11,16 +11,22 @@
 // The last two differ because the notrace of an older user, if he has a filter, is spent on that filter. Sets of all this
 // are not kept: which of the three rows holds is in ABI_MANAGER, what it means for a site in SITE_MANAGED.
 //
-// A user takes part from his first filter on.
+// A user takes part from his first filter on. One who only keeps frames, GOPS_FRAME, takes none: the kernel has no need of
+// such a user, and what it prints does not count him.
 
 import { filter_match, set_has } from './filter';
 import { gops_address } from './gops';
 import {
-  ABI_GOPS_MASK, ABI_MANAGER, ABI_NO_SITE, ABI_SITE_COUNT, FILTER, GOPS_FILTER, GOPS_SERIAL, MANAGER_ALL,
-  MANAGER_NOTRACE, NOTRACE, SITE_HAS_OPS, SITE_MANAGED, SITE_USERS,
+  ABI_GOPS_MASK, ABI_MANAGER, ABI_NO_SITE, ABI_SITE_COUNT, FILTER, GOPS_FILTER, GOPS_FRAME, GOPS_KIND, GOPS_SERIAL,
+  MANAGER_ALL, MANAGER_NOTRACE, NOTRACE, SITE_HAS_OPS, SITE_MANAGED, SITE_USERS,
 } from './layout';
 import { site_address, site_describe, site_is_loaded } from './site';
 import { sync } from './task';
+
+/// Whether the manager stands for this user.
+function isMember(gops: u32): bool {
+  return load<u32>(gops, GOPS_FILTER + FILTER) != ABI_NO_SITE && load<u32>(gops, GOPS_KIND) != GOPS_FRAME;
+}
 
 /// Works out the manager's filters, and what all sites are to the users: whoever came, went, or has another filter.
 export function manager_update(): void {
@@ -29,8 +35,8 @@ export function manager_update(): void {
   let oldest = u64.MAX_VALUE;
   for (let rest = load<u32>(0, ABI_GOPS_MASK); rest; rest &= rest - 1) {
     const gops = gops_address(ctz<u32>(rest));
+    if (!isMember(gops)) continue;
     const filter = load<u32>(gops, GOPS_FILTER + FILTER);
-    if (filter == ABI_NO_SITE) continue;
     if (!filter) all = MANAGER_ALL;
     if (!load<u32>(gops, GOPS_FILTER + NOTRACE)) notrace = 0;
     oldest = min(oldest, <u64>load<u32>(gops, GOPS_SERIAL) << 32 | <u64>filter);
@@ -45,14 +51,17 @@ export function manager_site(site: u32): void {
   const record = site_address(site);
   const manager = load<u32>(0, ABI_MANAGER);
   let users: u32 = 0;
+  let members: u32 = 0;
   let common = manager >> 1; // of MANAGER_NOTRACE
   for (let rest = load<u32>(0, ABI_GOPS_MASK); rest; rest &= rest - 1) {
-    const index = ctz<u32>(rest);
-    const pair = gops_address(index) + GOPS_FILTER;
-    if (filter_match(pair, site)) users |= 1 << index;
-    if (load<u32>(pair, FILTER) != ABI_NO_SITE && !set_has(load<u32>(pair, NOTRACE), site)) common = 0;
+    const gops = gops_address(ctz<u32>(rest));
+    const wanted = filter_match(gops + GOPS_FILTER, site) ? rest & -rest : 0;
+    users |= wanted;
+    if (!isMember(gops)) continue;
+    members |= wanted;
+    if (!set_has(load<u32>(gops, GOPS_FILTER + NOTRACE), site)) common = 0;
   }
-  let managed: u32 = manager & MANAGER_ALL ? common ^ 1 : users ? 1 : 0;
+  let managed: u32 = manager & MANAGER_ALL ? common ^ 1 : members ? 1 : 0;
   if (!site_is_loaded(site)) managed = 0;
   const had = load<u32>(record, SITE_USERS);
   const has = had & SITE_HAS_OPS | users;

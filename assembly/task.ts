@@ -9,9 +9,10 @@ import { direct_sync } from './direct';
 import {
   ABI_SERIAL, ABI_SLEEP_USERS, ABI_TASKS, CONTEXT_NORMAL, EINVAL, SHADOW_STACK_NONE, SHADOW_STACK_SLACK,
   SHADOW_STACK_WORDS, SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN, TASK_CONTEXT, TASK_DEPTH, TASK_DIRECT, TASK_ID,
-  TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_SET, TASK_SHORT, TASK_SIZE, TASK_SLEEP, TASK_STACK, TASK_STAMP, TASK_TOP,
-  TASK_WORDS, WORD_SHIFT,
+  TASK_IGNORED, TASK_LIMIT, TASK_NEXT, TASK_PAUSE, TASK_SET, TASK_SHORT, TASK_SIZE, TASK_SLEEP, TASK_STACK, TASK_STAMP,
+  TASK_TOP, TASK_WORDS, WORD_SHIFT,
 } from './layout';
+import { ABI_FPROBE_GRAPH } from './fprobe/layout';
 import { region_alloc, region_free } from './region';
 
 export let current: u32 = 0;
@@ -134,6 +135,16 @@ export function task_pause(task: u32, on: u32): i32 {
   sync();
   store<i32>(task, count, TASK_PAUSE);
   return count;
+}
+
+/// Says who passes `task` over, as pid filters do (spec/fgraph.md §3): bit k stands for function-graph user k, until the
+/// index has another owner, bit OPS_PIDS_SHIFT + k for the plain ops that honour pid filter k. Entries alone are passed
+/// over: frames return as they were entered; and probes pass nobody over. 0 or -EINVAL.
+export function task_ignore(task: u32, mask: u32): i32 {
+  if (!task_exists(task)) return -EINVAL;
+  sync();
+  store<u32>(task, mask & ~load<u32>(0, ABI_FPROBE_GRAPH), TASK_IGNORED);
+  return 0;
 }
 
 /// Starts the engine: the first task.

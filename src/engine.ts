@@ -28,6 +28,7 @@ export interface EngineExports extends WebAssembly.Exports {
   task_switch(task: number): number;
   task_context(context: number): number;
   task_pause(task: number, on: number): number;
+  task_ignore(task: number, mask: number): number;
   task_reset(task: number): number;
   task_free(task: number): number;
   task_frame(task: number, k: number): number;

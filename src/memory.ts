@@ -121,6 +121,12 @@ export class Memory {
     return this.load32(this.#site(id) + layout.SITE_USERS);
   }
 
+  /// Says which pid filter plain ops honour, OPS_PIDS_MASK.
+  setOpsPids(handle: number, bit: number): void {
+    const at = this.load32(layout.ABI_OPS) + (handle & layout.OPS_SLOT_MASK) * layout.OPS_SIZE + layout.OPS_FLAGS;
+    this.store32(at, (this.load32(at) & ~layout.OPS_PIDS_MASK) | bit);
+  }
+
   siteIp(id: number): number {
     return this.load64(this.#site(id) + layout.SITE_IP);
   }

@@ -132,7 +132,7 @@ export class Tracer {
 
   private constructor(engine: Engine, handlers: Handlers, tasks: Tasks) {
     this.#engine = engine;
-    this.#users = new Users(engine);
+    this.#users = new Users(engine, tasks);
     this.#rules = new GraphRules(engine, this.#users);
     this.#functions = new JsFunctions(engine);
     this.#sites = new Sites(engine.memory);

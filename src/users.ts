@@ -4,7 +4,9 @@
 
 import type { Engine } from './engine.ts';
 import { compileHalves, type Filter, type FilterHalves, type FilterPair, isMatch } from './filter.ts';
+import { checkPids, type PidFilter, Pids } from './pids.ts';
 import type { Target } from './target/target.ts';
+import type { Tasks } from './tasks.ts';
 
 /// The caller's array may change later.
 const copy = (filter: Filter | undefined): Filter | undefined => (Array.isArray(filter) ? [...filter] : filter);
@@ -74,6 +76,8 @@ class Watch implements Watching {
 export abstract class Watcher {
   readonly #watch: Watch;
   readonly #users: Users;
+  #pids: PidFilter = { pids: [], notracePids: [] };
+  #isWatching = false;
 
   /// `client` says by what name the engine knows it.
   constructor(users: Users, pair: FilterPair, client: () => number) {
@@ -105,6 +109,33 @@ export abstract class Watcher {
     return this.#set({ notrace });
   }
 
+  /// The tasks to watch, `set_ftrace_pid`; none: all.
+  get pids(): readonly number[] {
+    return this.#pids.pids;
+  }
+
+  /// The tasks not to watch, `set_ftrace_notrace_pid`.
+  get notracePids(): readonly number[] {
+    return this.#pids.notracePids;
+  }
+
+  /// Replaces the tasks to watch, those to come included; `undefined` or `[]`: all. Calls under way end as they began. Throws
+  /// TypeError or RangeError for what is no list of pids; ENOSPC: 12 clients of entries alone have pid filters. Nothing has changed
+  /// then.
+  setPids(pids?: readonly number[]): void {
+    this.#setPids({ ...this.#pids, pids: checkPids('setPids', pids) });
+  }
+
+  /// The same for the tasks not to watch, who are passed over even if `pids` has them.
+  setNotracePids(pids?: readonly number[]): void {
+    this.#setPids({ ...this.#pids, notracePids: checkPids('setNotracePids', pids) });
+  }
+
+  #setPids(filter: PidFilter): void {
+    if (this.#isWatching) this.#users.setPids(this.#watch, filter);
+    this.#pids = filter;
+  }
+
   #set(change: FilterPair): number {
     this.#watch.edit(change);
     this.filtersChanged();
@@ -119,14 +150,20 @@ export abstract class Watcher {
   }
 
   protected beginWatching(): void {
+    this.#users.setPids(this.#watch, this.#pids);
+    this.#isWatching = true;
     this.#users.add(this.#watch);
   }
 
   /// Ends with the client: `unregister` tells the engine that it goes.
   protected endWatching(unregister: () => void): void {
+    this.#isWatching = false;
     this.#users.remove(this.#watch, unregister);
   }
 }
+
+/// Functions of a target that are told to the engine one by one: setting a filter looks at those of all targets.
+const FEW = 100;
 
 export class Users {
   readonly #engine: Engine;
@@ -138,8 +175,17 @@ export class Users {
   /// Whoever has marked sites by himself.
   readonly #holders = new Set<object>();
 
-  constructor(engine: Engine) {
+  readonly #pids: Pids;
+
+  constructor(engine: Engine, tasks: Tasks) {
     this.#engine = engine;
+    this.#pids = new Pids(engine, tasks);
+  }
+
+  /// Makes `filter` that of a client that is registered. Throws ENOSPC.
+  setPids(watch: Watching, filter: PidFilter): void {
+    if (filter.pids.length + filter.notracePids.length > 0) this.#pids.set(watch, filter);
+    else this.#pids.remove(watch);
   }
 
   get targets(): ReadonlySet<Target> {
@@ -163,6 +209,7 @@ export class Users {
   remove(watch: Watching, unregister: () => void): void {
     const watched = this.#watches.delete(watch);
     if (watched) this.settle();
+    this.#pids.remove(watch);
     unregister();
     if (watched) this.#updateGates();
   }
@@ -170,21 +217,7 @@ export class Users {
   /// Hands the filters of `watch` to the engine again, since they changed. Throws ENOMEM, and all is as it was then.
   refilter(watch: Watching): void {
     if (!this.#watches.has(watch)) return;
-    const { halves, client } = watch;
-    const filter: number[] | undefined = halves.filter && [];
-    const notrace: number[] | undefined = halves.notrace && [];
-    let matched = 0;
-    for (const { sites } of this.#targets) {
-      for (const site of sites) {
-        const isIn = !halves.filter || halves.filter(site);
-        const isOut = halves.notrace?.(site) ?? false;
-        if (isIn) filter?.push(site.id);
-        if (isOut) notrace?.push(site.id);
-        if (isIn && !isOut) matched++;
-      }
-    }
-    this.#engine.setFilter(client, filter, notrace);
-    watch.matched = matched;
+    watch.matched = this.#hand(watch.halves, watch.client);
     this.#updateGates();
   }
 
@@ -213,12 +246,7 @@ export class Users {
 
   addTarget(target: Target): void {
     this.#targets.add(target);
-    for (const { halves, client } of this.#watches) {
-      for (const site of target.sites) {
-        if (halves.filter?.(site)) this.#engine.addToFilter(client, site.id);
-        if (halves.notrace?.(site)) this.#engine.addToNotrace(client, site.id);
-      }
-    }
+    for (const watch of this.#watches) this.#extend(watch, target);
     for (const rule of this.#rules) this.#mark(target, rule);
     this.#updateGates();
   }
@@ -229,6 +257,36 @@ export class Users {
     this.#openGates(target);
     target.setWatched(false);
     if (!target.settle()) this.#leaving.add(target);
+  }
+
+  /// Adds the functions of a new target to the filters of `watch`.
+  #extend({ halves, client }: Watching, { sites }: Target): void {
+    if (sites.length > FEW) {
+      this.#hand(halves, client);
+      return;
+    }
+    for (const site of sites) {
+      if (halves.filter?.(site)) this.#engine.addToFilter(client, site.id);
+      if (halves.notrace?.(site)) this.#engine.addToNotrace(client, site.id);
+    }
+  }
+
+  /// Hands both halves of a filter to the engine, evaluated for all functions. Returns how many match.
+  #hand(halves: FilterHalves, client: number): number {
+    const filter: number[] | undefined = halves.filter && [];
+    const notrace: number[] | undefined = halves.notrace && [];
+    let matched = 0;
+    for (const { sites } of this.#targets) {
+      for (const site of sites) {
+        const isIn = !halves.filter || halves.filter(site);
+        const isOut = halves.notrace?.(site) ?? false;
+        if (isIn) filter?.push(site.id);
+        if (isOut) notrace?.push(site.id);
+        if (isIn && !isOut) matched++;
+      }
+    }
+    this.#engine.setFilter(client, filter, notrace);
+    return matched;
   }
 
   #mark(target: Target, { halves, mark }: Rule): number {

@@ -160,6 +160,7 @@ const DISTURBING: Record<string, (world: World) => Values> = {
   task_switch: ({ second }) => [second],
   task_context: () => [layout.CONTEXT_IRQ],
   task_pause: ({ engine }) => [engine.exports.task_current(), 1],
+  task_ignore: ({ engine }) => [engine.exports.task_current(), -1],
   task_reset: ({ engine }) => [engine.exports.task_current()],
   task_free: ({ second }) => [second],
   graph_depth: () => [1],
@@ -185,7 +186,7 @@ const DISTURBING: Record<string, (world: World) => Values> = {
 };
 
 /// Of those that disturb, some that change nothing which `state` knows.
-const UNSEEN = new Set(['direct_set', 'ops_register', 'task_free']);
+const UNSEEN = new Set(['direct_set', 'ops_register', 'task_free', 'task_ignore']);
 
 /// Those that never do, however they are called; or, like `clock_set`, not while a handler runs.
 const HARMLESS: Record<string, (world: World) => Values> = {

@@ -23,7 +23,7 @@ async function start(sites = SITES) {
     engine,
     exports: engine.exports,
     register: (filter: Sites, notrace?: Sites) => {
-      const user = engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
+      const user = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
       engine.setFilter(user, filter, notrace);
       return user;
     },
@@ -94,7 +94,7 @@ test('the order of registration counts, not the index', async () => {
   register([1]);
   const old = register(undefined, [2]);
   exports.fgraph_unregister(0);
-  for (let k = 0; k < 14; k++) exports.fgraph_unregister(engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0));
+  for (let k = 0; k < 14; k++) exports.fgraph_unregister(engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0));
   const young = register([4], [2]);
   expect([old, young]).toEqual([1, 0]); // the younger one has the lower index
   expect(managed()).toEqual(without(2));
@@ -103,7 +103,7 @@ test('the order of registration counts, not the index', async () => {
 test('a user without a filter of his own yet is no user of the manager', async () => {
   const { engine, register, managed, without } = await start();
   register(undefined, [5]);
-  const user = engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
+  const user = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
   expect(managed()).toEqual(without(5));
   expect(engine.memory.siteFlags(5) & layout.SITE_FL_TOUCHED).toBe(0); // not even for a moment
   engine.addToFilter(user, 9);
@@ -112,7 +112,7 @@ test('a user without a filter of his own yet is no user of the manager', async (
 
 test('single sites', async () => {
   const { engine, exports, wanted, managed, check } = await start();
-  const user = engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
+  const user = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
   for (const site of [1, 39, 2]) expect(exports.site_want(site, user, 1)).toBe(0);
   expect(exports.site_want(1, user, 7)).toBe(0); // again
   expect(wanted(user)).toEqual([1, 2, 39]);
@@ -225,10 +225,16 @@ test('what is no filter is refused and changes nothing', async () => {
 });
 
 test('without memory the old filter stays', async () => {
-  const { engine, exports, register, wanted, managed } = await start(1 << 16);
-  const user = register([1, 2]);
+  const { engine, exports, wanted, managed } = await start(1 << 16);
+  const user = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
   const ops = engine.registerOps(layout.OPS_HOST, 1);
-  engine.setFilter(ops, [1], undefined);
+  for (const [client, site] of [
+    [user, 1],
+    [user, 2],
+    [ops, 1],
+  ]) {
+    engine.addToFilter(client, site); // the sets are as small as that
+  }
   const ids = inMemory(engine, [3, 65000]);
   for (let bytes = 1 << 29; bytes >= 16; ) if (exports.block_alloc(bytes - 16) === 0) bytes >>>= 1;
   expect(exports.filter_set(user, ids, 2, 0, -1)).toBe(-ENOMEM);
@@ -268,7 +274,7 @@ test('100,000 steps of the table, and what each site knows', async () => {
     if (user < 0) {
       const pair = { filter: some(), notrace: some() };
       if (users.size < 16) {
-        const index = engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
+        const index = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
         users.set(index, pair);
         engine.setFilter(index, pair.filter, pair.notrace);
       }

@@ -127,7 +127,9 @@ async function run(seed: number): Promise<void> {
         const half = () => (random.oneIn(3) ? [random.pick([0, layout.ABI_SITES]), random.below(3)] : [0, -1]);
         return random.oneIn(6)
           ? ['filter_set', client, ...half(), ...half()]
-          : [random.oneIn(4) ? 'site_notrace' : 'site_want', site, client, random.below(3)];
+          : random.oneIn(6)
+            ? ['site_notrace', site, client, random.below(2)]
+            : ['site_want', site, client, random.below(5)];
       }
       case 1: {
         const kind = 1 + random.below(6);
@@ -166,7 +168,7 @@ async function run(seed: number): Promise<void> {
   };
 
   const step = (): void => {
-    if (random.oneIn(60)) down = !down;
+    if (random.oneIn(down ? 120 : 40)) down = !down;
     let [name, ...values] = sensible();
     if (random.oneIn(3)) {
       name = random.pick(names);
@@ -178,7 +180,9 @@ async function run(seed: number): Promise<void> {
     const many = tasksOf(engine).length > 6;
     if (name === 'task_create' && (many || Number(values[0]) > 5000)) values[0] = many ? 1 : 64;
     if (name === 'ring_create' && ringsOf(engine).length > 6) values[0] = 3;
-    if (name === 'site_unload' && random.below(8) > 0) values[0] = memory.siteCount(); // for good: some have to stay
+    // Some sites have to stay, and be entered.
+    if (name === 'site_unload' && random.below(8) > 0) values[0] = memory.siteCount();
+    if (name === 'task_ignore' && random.below(8) > 0) values[1] = 0;
     if (name === 'ring_create' && Number(values[0]) > 64) values[0] = 4;
     if (name === 'fprobe_request' && Number(values[0]) > 5000) values[0] = 300;
     if (name === 'ops_register' && memory.load32(layout.ABI_OPS_CAPACITY) > 32) name = 'ops_unregister';

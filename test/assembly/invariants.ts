@@ -104,6 +104,11 @@ function checkOps({ memory }: Engine): void {
   const [table, capacity] = [memory.load32(layout.ABI_OPS), memory.load32(layout.ABI_OPS_CAPACITY)];
   const [sites, count] = [memory.load32(layout.ABI_SITES), memory.load32(layout.ABI_SITE_COUNT)];
   const attached = Array<number>(capacity).fill(0);
+  let members = 0;
+  for (let i = 0; i < 16; i++) {
+    const kind = memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_KIND);
+    if (kind !== layout.GOPS_STUB && kind !== layout.GOPS_FRAME) members |= 1 << i;
+  }
   let untraced = 0;
   for (let site = sites; site < sites + count * layout.SITE_SIZE; site += layout.SITE_SIZE) {
     const [users, flags] = [memory.load32(site + layout.SITE_USERS), memory.load32(site + layout.SITE_FLAGS)];
@@ -124,7 +129,7 @@ function checkOps({ memory }: Engine): void {
       if (memory.load32(ops + layout.OPS_FLAGS) & layout.OPS_FL_DIRECT) direct = true;
     }
     const managed = memory.load32(site + layout.SITE_MANAGED);
-    must(managed === 1 || (managed === 0 && (users & layout.FGRAPH_ARRAY_MASK) === 0), 'the manager covers the users');
+    must(managed <= 1 && (managed === 1 || (users & members) === 0), 'the manager covers the users');
     const watchers = length + managed;
     must((flags & layout.SITE_COUNT_MASK) === watchers, 'count of a site');
     must(((flags & layout.SITE_FL_ENABLED) !== 0) === watchers > 0, 'a site is enabled while it is watched');

@@ -75,6 +75,8 @@ export class ModelTask {
   readonly words: number;
   frames: Frame[] = [];
   pause = 0;
+  /// Who passes it over.
+  ignored = 0;
   overrun = 0;
   unwound = 0;
   stray = 0;

@@ -126,6 +126,9 @@ class ModelSubject implements Subject {
         task.pause += b ? 1 : -1;
         return task.pause;
       }
+      case 'ignore':
+        model.tasks[a].ignored = b;
+        return 0;
       case 'clock':
         return model.clockSet(a);
       case 'context': {
@@ -216,6 +219,8 @@ class EngineSubject implements Subject {
         return;
       case 'pause':
         return exports.task_pause(this.tasks[a], b);
+      case 'ignore':
+        return exports.task_ignore(this.tasks[a], b);
       case 'clock':
         return exports.clock_set(a);
       case 'context':
@@ -289,6 +294,7 @@ function randomOperation(random: Random, model: Model, { unrest, fill }: Style):
   if (choice < 98) return ['switch', random.below(model.tasks.length)];
   if (random.oneIn(3)) return ['pause', random.below(model.tasks.length), task.pause ? 0 : random.below(2)];
   if (random.oneIn(3)) return ['reset', random.below(model.tasks.length)];
+  if (random.oneIn(2)) return ['ignore', random.below(model.tasks.length), random.oneIn(3) ? random.next() : 0];
   return ['clock', random.below(2)];
 }
 
@@ -296,11 +302,12 @@ function randomOperation(random: Random, model: Model, { unrest, fill }: Style):
 function randomSetting(random: Random, model: Model, site: () => number, user: () => number): Operation {
   const { OPS_FUNCTION, OPS_HOST, OPS_FL_DIRECT, GRAPH_SKIP_IRQS, GRAPH_SKIP_SLEEP } = layout;
   const handle = () => ((1 + random.below(random.oneIn(4) ? 30 : 3)) << layout.OPS_SLOT_BITS) | random.below(6);
+  const pids = () => 1 << (layout.OPS_PIDS_SHIFT + random.below(layout.OPS_PIDS_COUNT));
   switch (random.below(12)) {
     case 0:
       return random.oneIn(2)
-        ? ['opsRegister', OPS_HOST, 1 + random.below(100), random.oneIn(4) ? OPS_FL_DIRECT : 0]
-        : ['opsRegister', OPS_FUNCTION, random.below(model.rings.length + 1), 0];
+        ? ['opsRegister', OPS_HOST, 1 + random.below(100), random.pick([0, OPS_FL_DIRECT, pids(), pids()])]
+        : ['opsRegister', OPS_FUNCTION, random.below(model.rings.length + 1), random.oneIn(2) ? pids() : 0];
     case 1:
       return ['opsUnregister', handle()];
     case 2:

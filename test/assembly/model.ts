@@ -67,6 +67,7 @@ export class Model {
     for (const task of this.tasks) {
       task.rings[index] = undefined;
       task.places[index] = { untraced: false };
+      task.ignored &= ~(1 << index);
     }
     if (ring) this.#attach(this.current, index, ring);
     return index;
@@ -195,6 +196,10 @@ export class Model {
     for (;;) {
       const ops = this.ops.after(siteId, last);
       if (!ops) break;
+      if (ops.flags & task.ignored & layout.OPS_PIDS_MASK) {
+        last = ops.serial;
+        continue;
+      }
       if (ops.kind === layout.OPS_FUNCTION && time !== undefined) {
         if (this.counter !== number) number = this.counter + 1;
         const event: ModelEvent = {
@@ -277,7 +282,7 @@ export class Model {
     let number: number | undefined; // of this event, once somebody accepted it; void after events inside
     for (let index = 0; index < 16; index++) {
       const user = this.users[index];
-      if (!user || !(site.users & (1 << index))) continue;
+      if (!user || !(site.users & ~task.ignored & (1 << index))) continue;
       const held = frame.data.length;
       let accepted = true;
       if (user.kind === GOPS_GRAPH) {

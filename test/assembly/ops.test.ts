@@ -77,7 +77,7 @@ test('a site has one direct call; its flags and its count say who is attached', 
   const direct = ops(() => {}, [0], layout.OPS_FL_DIRECT);
   const other = ops(() => {}, [1], layout.OPS_FL_DIRECT | layout.OPS_FL_SAVE_REGS);
   expect(exports.site_want(0, other, 1)).toBe(-layout.EBUSY);
-  const users = [0, 1].map(() => engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0));
+  const users = [0, 1].map(() => engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0));
   for (const user of users) exports.site_want(0, user, 1);
   const has = (site: number, bits: number) => (memory.siteFlags(site) & bits) >>> 0 === bits >>> 0;
   expect(memory.siteWatchers(0)).toBe(2); // the direct call and the manager of all graph users
