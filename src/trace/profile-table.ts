@@ -1,4 +1,5 @@
-// The profile as a table to read: a line per function, a bar for its share, the name at the end so that none is ever cut.
+// The profile as a table to read: a line per function, a bar beside the figure that the lines are sorted by, the name at the end so
+// that none is ever cut.
 //
 //   Self %                            Self ms  Total ms  Calls  Avg us    Max us  Function
 //    48.20  ########################   12.345    25.610   3854   6.645  1024.001  sqlite3VdbeExec
@@ -61,11 +62,12 @@ export function sumByName(rows: Iterable<CountedFunction>): CountedFunction[] {
   return [...sums.values()];
 }
 
-/// The table. Functions without calls are left out; the bar is the share of the column that the rows are sorted by.
+/// The table. Functions without calls are left out; the bar is the share of the column before it, which the rows are sorted by.
 export function profileTable(rows: Iterable<CountedFunction>, options: TableOptions = {}): string {
   const { sort = 'self', nanoseconds = true } = options;
   const shown = Array.from(rows).filter(({ count }) => count > 0);
-  const value = VALUES[sort === 'name' ? 'self' : sort];
+  const key = sort === 'name' ? 'self' : sort;
+  const value = VALUES[key];
   const byName = (a: CountedFunction, b: CountedFunction) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   shown.sort((a, b) => (sort === 'name' ? byName(a, b) : value(b) - value(a) || b.total - a.total || byName(a, b)));
 
@@ -73,14 +75,20 @@ export function profileTable(rows: Iterable<CountedFunction>, options: TableOpti
   const longest = shown.reduce((most, row) => Math.max(most, value(row)), 0);
   const time = (ticks: number, unit: number) => (nanoseconds ? (ticks / unit).toFixed(3) : String(Math.round(ticks)));
   const unit = (name: string) => (nanoseconds ? name : '');
+  const bars = ['', '', ...shown.map((row) => BAR_CHARACTER.repeat(share(value(row), longest)))];
+  const barAfter = (column: SortKey) => (column === key ? [bars.map((bar) => bar.padEnd(BAR))] : []);
   const columns = [
     right('Self %', shown, ({ self }) => (allSelf === 0 ? '0.00' : ((100 * self) / allSelf).toFixed(2))),
-    ['', '', ...shown.map((row) => BAR_CHARACTER.repeat(share(value(row), longest)))].map((bar) => bar.padEnd(BAR)),
+    ...barAfter('self'),
     right(`Self${unit(' ms')}`, shown, ({ self }) => time(self, MS)),
     right(`Total${unit(' ms')}`, shown, ({ total }) => time(total, MS)),
+    ...barAfter('total'),
     right('Calls', shown, ({ count }) => String(count)),
+    ...barAfter('calls'),
     right(`Avg${unit(' us')}`, shown, (row) => time(average(row), US)),
+    ...barAfter('avg'),
     right(`Max${unit(' us')}`, shown, ({ max }) => time(max, US)),
+    ...barAfter('max'),
     ['Function', '--------', ...shown.map(({ name }) => name)],
   ];
   return columns[0].map((_, line) => `  ${columns.map((cells) => cells[line]).join('  ')}\n`).join('');

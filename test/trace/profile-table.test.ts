@@ -35,6 +35,18 @@ describe('profile table', () => {
     ]);
   });
 
+  test('the bar stands behind the column that it is of', () => {
+    const [head, , first, second, third] = profileTable(ROWS, { sort: 'total' }).split('\n');
+    expect(head).toMatch(/^ {2}Self % {2}Self ms {2}Total ms {2} {24} {2} +Calls/);
+    expect(first).toMatch(/^ +75\.00 +6\.000 +8\.000 {2}#{24} {2} +1 /);
+    expect(second).toMatch(/^ +18\.75 +1\.500 +2\.000 {2}#{6} {18} {2} +4 /);
+    expect(third).toMatch(/ 0\.600 {2}## {22} {2}12345678 /);
+    expect(profileTable(ROWS, { sort: 'max' })).toMatch(/ 8000\.000 {2}#{24} {2}main\n/);
+    expect(profileTable(ROWS, { sort: 'avg' })).toMatch(/ 8000\.000 {2}#{24} {2}8000\.000 {2}main\n/);
+    expect(profileTable(ROWS, { sort: 'calls' })).toMatch(/ 12345678 {2}#{24} {2} +0\.000 /);
+    expect(profileTable(ROWS, { sort: 'name' })).toMatch(/^ {2}Self % {2} {24} {2}Self ms/);
+  });
+
   test.each([
     ['self', ['main', 'std::vector<int>::push_back(int&&)', 'tick']],
     ['calls', ['tick', 'std::vector<int>::push_back(int&&)', 'main']],
