@@ -12,6 +12,7 @@ export interface Named {
 }
 
 const NONE: readonly string[] = [];
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /// The name of a function, from the one that stands in a file.
 export class FunctionName implements Named {
@@ -35,6 +36,12 @@ export class FunctionName implements Named {
   get aliases(): readonly string[] {
     if (this.#name === undefined) this.#demangle();
     return this.#aliases;
+  }
+
+  /// What `console.log` shows, of Node, Deno and Bun: by themselves they show no getters, and so no name.
+  [INSPECT](): object {
+    const { symbol, ...others } = this;
+    return { name: this.name, ...(symbol !== this.name && { symbol }), ...others };
   }
 
   /// The most that the name tells: demangled, with parameters where it has them.

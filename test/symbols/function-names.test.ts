@@ -1,5 +1,8 @@
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import wabt from 'wabt';
+import { assembleText } from '../../bench/shapes.ts';
+import { Tracer } from '../../src/index.ts';
 import { readModule } from '../../src/instrument/reader.ts';
 import { functionNames } from '../../src/symbols/function-names.ts';
 import { parseSymbolMap } from '../../src/symbols/symbol-map.ts';
@@ -45,4 +48,15 @@ describe('names as they come', () => {
     const of = functionNames(readModule(bytes));
     expect([0, 1, 2].map((index) => of(index).symbol)).toEqual(['func[0]', 'a\\x0ab\\x7fc', 'func[2]']);
   });
+});
+
+test('a site is shown with its name', async () => {
+  const tracer = await Tracer.create();
+  const bytes = await assembleText('shown', '(module (func $_ZN4Dict3addEPKc) (func $plain (param i32)))');
+  const { target } = await tracer.instantiate(bytes);
+  const { id, ip } = target.sites[0]!;
+  expect(inspect(target.sites[0], { breakLength: 200 })).toBe(
+    `{ name: 'Dict::add', symbol: '_ZN4Dict3addEPKc', id: ${id}, ip: ${ip}, index: 0, types: { params: [], results: [] }, size: 2 }`,
+  );
+  expect(inspect(target.sites[1], { breakLength: 200 })).toMatch(/^\{ name: 'plain', id: \d+, /);
 });
