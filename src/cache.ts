@@ -256,7 +256,7 @@ function makerOf(): string {
   const file = (path: string): URL => new URL(path, import.meta.url);
   const compiled = import.meta.url.endsWith('.js');
   const { version } = JSON.parse(readFileSync(file(compiled ? '../../package.json' : '../package.json'), 'utf8'));
-  const { mtimeMs } = statSync(file(compiled ? './instrument/rewriter.js' : './instrument/rewriter.ts'));
+  const { mtimeMs } = statSync(file(compiled ? './instrument/index.js' : './instrument/rewriter.ts'));
   return `${version} ${mtimeMs}`;
 }
 
