@@ -168,6 +168,12 @@ const inside = (call: (scene: Scene) => void) => (scene: Scene, act: (fregs: obj
   scene.inside = act;
   call(scene);
 };
+const filters = {
+  setFilter: () => ['one'],
+  setNotrace: () => ['one'],
+  setPids: () => [[1, 7]],
+  setNotracePids: () => [[7]],
+};
 const buffer = {
   pages: () => [() => {}, false],
   rawPages: none,
@@ -176,8 +182,7 @@ const buffer = {
   clear: none,
   close: none,
   unregister: none,
-  setFilter: () => ['one'],
-  setNotrace: () => ['one'],
+  ...filters,
   'set on': () => [true],
 };
 const { rawPages: _, ...functionBuffer } = buffer;
@@ -368,8 +373,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
       reserveData: () => [8],
       retrieveData: () => [0],
       'set taskVar': () => [1],
-      setFilter: () => ['one'],
-      setNotrace: () => ['one'],
+      ...filters,
     },
     except: ['register', ...watcher],
   },
@@ -381,7 +385,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   },
   ops: {
     of: ({ ops }) => ops,
-    methods: { unregister: none, setFilter: () => ['one'], setNotrace: () => ['one'] },
+    methods: { unregister: none, ...filters },
     except: ['register', ...watcher],
   },
   'a probe': {
@@ -419,8 +423,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
       text: none,
       clear: none,
       unregister: none,
-      setFilter: () => ['one'],
-      setNotrace: () => ['two'],
+      ...filters,
     },
     except: watcher,
   },
@@ -539,7 +542,13 @@ function digest({ tracer, engine, machine, program, user, ops, probe, fresh, gra
     registers: machine.registers(),
     program: program.length,
     enabled: tracer.enabledFunctions().map(({ site, count }) => `${site.name} ${count}`),
-    filters: clients.map(({ filter, notrace, matched }) => [filter, notrace, matched]),
+    filters: clients.map(({ filter, notrace, matched, pids, notracePids }) => [
+      filter,
+      notrace,
+      matched,
+      pids,
+      notracePids,
+    ]),
     rules: [tracer.graphFunction, tracer.graphNotrace, tracer.maxGraphDepth],
     probes: [probe, fresh].map(({ registered, flags, entryDataSize }) => [registered, flags, entryDataSize]),
     on: [graph.on, calls.on],
