@@ -134,12 +134,14 @@ export const OPS_FPROBE = 4; // the one that serves all probes without an exit h
 
 // OPS_FLAGS, the kernel's bits
 export const OPS_FL_SAVE_REGS = 1 << 2;
+export const OPS_FL_SAVE_REGS_IF_SUPPORTED = 1 << 3;
+export const OPS_FL_REGS_MASK = OPS_FL_SAVE_REGS | OPS_FL_SAVE_REGS_IF_SUPPORTED;
 export const OPS_FL_STUB = 1 << 5;
 export const OPS_FL_DIRECT = 1 << 17;
 export const OPS_PIDS_SHIFT = 20; // ours, for the kernel's PID: bit k stands for pid filter k, which may leave tasks out
 export const OPS_PIDS_COUNT = 12;
 export const OPS_PIDS_MASK = -1 << OPS_PIDS_SHIFT;
-export const OPS_FL_MASK = OPS_FL_SAVE_REGS | OPS_FL_STUB | OPS_FL_DIRECT | OPS_PIDS_MASK;
+export const OPS_FL_MASK = OPS_FL_REGS_MASK | OPS_FL_STUB | OPS_FL_DIRECT | OPS_PIDS_MASK;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Filters (spec/fgraph.md §1.2, §1.5). What the kernel keeps in a hash of locations is a set of sites here: the size of its

@@ -19,7 +19,7 @@
 import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter } from './fregs';
 import {
-  CONTEXT_NORMAL, EINVAL, FRAME_RET, FREGS_WORDS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP, TASK_CALL_RETP, TASK_CALL_RETURN,
+  CONTEXT_NORMAL, EINVAL, FRAME_RET, FREGS_WORDS, SITE_FLAGS, SITE_FL_REGS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP, TASK_CALL_RETP, TASK_CALL_RETURN,
   TASK_CONTEXT, TASK_CPU, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 import {
@@ -153,7 +153,8 @@ function restoreRegisters(cpu: u32, machine: u32, trampoline: u32, record: u32):
 /// its site; if not, execution was sent elsewhere.
 function entryTrampoline(cpu: u32, machine: u32, site: u32, at: u32): bool {
   const flags = load<u32>(machine, MACHINE_FLAGS);
-  const trampoline = machine + (flags & MACHINE_ALL_FULL ? MACHINE_FULL : MACHINE_ENTRY);
+  const isFull = flags & MACHINE_ALL_FULL || load<u32>(site_address(site), SITE_FLAGS) & SITE_FL_REGS;
+  const trampoline = machine + (isFull ? MACHINE_FULL : MACHINE_ENTRY);
   const sp = stackPointer(cpu);
   const resume = load<u64>(site_address(site), SITE_IP) + load<u32>(machine, MACHINE_RESUME_BYTES);
   let record = at - load<u32>(machine, MACHINE_RECORD_SIZE);

@@ -12,7 +12,7 @@ import { fprobe_leave_site } from './fprobe/register';
 import { stats_resize } from './gops';
 import {
   ABI_MANAGER, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, LIST_COUNT, LIST_SLOTS, OPS_FLAGS,
-  OPS_FL_DIRECT, OPS_FL_SAVE_REGS, SITE_FLAGS, SITE_FL_DIRECT, SITE_FL_DIRECT_EN, SITE_FL_DISABLED, SITE_FL_ENABLED,
+  OPS_FL_DIRECT, OPS_FL_REGS_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_FL_DIRECT_EN, SITE_FL_DISABLED, SITE_FL_ENABLED,
   SITE_FL_REGS, SITE_FL_REGS_EN, SITE_FL_TOUCHED, SITE_GRAPH_MASK, SITE_IP, SITE_MANAGED, SITE_OPS, SITE_SHIFT,
 } from './layout';
 import { RECORD_SITE_MAX } from './ring-layout';
@@ -105,7 +105,7 @@ export function site_describe(record: u32): void {
   if (count) flags |= SITE_FL_ENABLED | SITE_FL_TOUCHED;
   for (let k: u32 = 0; k < ops; k++) {
     const wants = load<u32>(ops_address(load<u32>(list + (k << 2), LIST_SLOTS)), OPS_FLAGS);
-    if (wants & OPS_FL_SAVE_REGS) flags |= SITE_FL_REGS | SITE_FL_REGS_EN;
+    if (wants & OPS_FL_REGS_MASK) flags |= SITE_FL_REGS | SITE_FL_REGS_EN;
     if (wants & OPS_FL_DIRECT) flags |= SITE_FL_DIRECT | SITE_FL_DIRECT_EN;
   }
   store<u32>(record, flags, SITE_FLAGS);

@@ -42,9 +42,9 @@ export type Match = (symbol: Named) => boolean;
 
 /// The two halves of a pair, `undefined` where there is no glob: that is the empty hash, of which every function is in the filter
 /// and none in the notrace. A glob that matches nothing is not that.
-export interface FilterHalves {
-  readonly filter: Match | undefined;
-  readonly notrace: Match | undefined;
+export interface FilterHalves<Site = Named> {
+  readonly filter: ((site: Site) => boolean) | undefined;
+  readonly notrace: ((site: Site) => boolean) | undefined;
 }
 
 function anyOf(what: keyof FilterPair, filter: Filter | undefined): Match | undefined {
@@ -58,8 +58,8 @@ export function compileHalves({ filter, notrace }: FilterPair): FilterHalves {
 }
 
 /// The match rule of spec/fgraph.md §1.2: (filter empty or in filter) and (notrace empty or not in notrace).
-export function isMatch({ filter, notrace }: FilterHalves, symbol: Named): boolean {
-  return (!filter || filter(symbol)) && !notrace?.(symbol);
+export function isMatch<Site>({ filter, notrace }: FilterHalves<Site>, site: Site): boolean {
+  return (!filter || filter(site)) && !notrace?.(site);
 }
 
 /// Both at once.

@@ -4,7 +4,7 @@ import * as layout from '../assembly/layout.ts';
 import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
 import { badType } from './errors.ts';
-import type { FilterPair } from './filter.ts';
+import { compileFilter, type FilterPair } from './filter.ts';
 import { Failures, isPromise } from './handlers.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
 import type { AimedRegs, FtraceRegs } from './regs.ts';
@@ -25,6 +25,10 @@ interface CommonOptions extends FilterPair {
   /// Keep frames of the watched functions, so that `parentIp` is known, at the price of one of the 16 users of the function
   /// graph for all ops together. Otherwise it is what the users of the graph have frames of. Default true.
   readonly parents?: boolean;
+  /// The full set of registers (`SAVE_REGS`): `fregs.fullRegs()` is then not null, at the price of a longer trampoline. There are
+  /// CPUs of machines that have it; elsewhere true is refused, with EINVAL, and functions of targets to come are not watched.
+  /// `'if-supported'`: what there is when they are registered. Default false.
+  readonly saveRegs?: boolean | 'if-supported';
 }
 
 export interface FtraceOptions extends CommonOptions {
@@ -40,7 +44,9 @@ export interface WasmFtraceOptions extends CommonOptions {
   readonly guarded?: boolean;
 }
 
-const KNOWN = ['name', 'filter', 'notrace', 'call', 'guarded', 'parents'];
+const KNOWN = ['name', 'filter', 'notrace', 'call', 'guarded', 'parents', 'saveRegs'];
+
+const hasFullRegs = (site: TargetSite): boolean => site.hasFullRegs ?? false;
 
 export class FtraceOps extends Watcher {
   readonly name: string;
@@ -49,23 +55,26 @@ export class FtraceOps extends Watcher {
   readonly #parents: boolean;
   readonly #failures = new Failures();
   readonly #call: WasmHandler;
+  readonly #saveRegs: boolean | 'if-supported';
   #id = 0;
   #handle = 0;
 
   /// Use `Tracer.registerFtrace`.
   constructor(host: ClientHost, options: FtraceOptions | WasmFtraceOptions) {
     const read = readOptions('registerFtrace', options, KNOWN);
-    super(host.users, read, () => this.#handle);
-    const { name = 'ftrace', call, guarded = false, parents = true } = read;
+    const { name = 'ftrace', call, guarded = false, parents = true, saveRegs = false } = read;
+    super(host.users, read, () => this.#handle, saveRegs === true ? hasFullRegs : undefined);
     checkString('name', name);
     checkBoolean('guarded', guarded);
     checkBoolean('parents', parents);
+    if (saveRegs !== 'if-supported') checkBoolean('saveRegs', saveRegs);
     if (call === undefined) throw badType('registerFtrace: expected call, the function to be called');
     const wasm = isWasm('call', call) === true;
     this.name = name;
     this.#host = host;
     this.#isWasm = wasm && !guarded;
     this.#parents = parents;
+    this.#saveRegs = saveRegs;
     this.#call = this.#isWasm ? (call as WasmHandler) : this.#callback(call, wasm, options);
     this.register(host);
   }
@@ -82,13 +91,27 @@ export class FtraceOps extends Watcher {
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
     try {
       this.#id = this.#owner.add(this.#call);
-      this.#handle = host.engine.registerOps(this.#isWasm ? layout.OPS_WASM : layout.OPS_HOST, this.#id);
+      const flags = this.#saveRegs === false ? 0 : this.#regsFlags(host);
+      this.#handle = host.engine.registerOps(this.#isWasm ? layout.OPS_WASM : layout.OPS_HOST, this.#id, flags);
       this.filtersChanged();
       this.beginWatching();
     } catch (error) {
       this.#forget();
       throw error;
     }
+  }
+
+  /// Throws EINVAL where full registers are a must and a target has none.
+  #regsFlags({ users }: ClientHost): number {
+    const sites = [...users.targets].flatMap((target) => [...target.sites]);
+    if (this.#saveRegs !== true) return sites.some(hasFullRegs) ? layout.OPS_FL_SAVE_REGS_IF_SUPPORTED : 0;
+    const wanted = compileFilter({ filter: this.filter, notrace: this.notrace });
+    const without = sites.find((site) => wanted(site) && !hasFullRegs(site));
+    if (!without) return layout.OPS_FL_SAVE_REGS;
+    throw new EngineError(
+      'EINVAL',
+      `${this.name}: there is no full set of registers at ${without.name}; pass saveRegs: 'if-supported', or another filter`,
+    );
   }
 
   /// Takes effect at once, also from inside the handler. Again: does nothing.

@@ -5,13 +5,14 @@
 import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import { type FilterHalves, isMatch } from './filter.ts';
+import type { TargetSite } from './target/target.ts';
 import type { Users, Watching } from './users.ts';
 
 export class Parents implements Watching {
   matched = 0;
   readonly #engine: Engine;
   readonly #users: Users;
-  readonly #clients = new Map<object, FilterHalves>();
+  readonly #clients = new Map<object, FilterHalves<TargetSite>>();
   #index = -1;
 
   constructor(engine: Engine, users: Users) {
@@ -23,7 +24,7 @@ export class Parents implements Watching {
     return this.#index;
   }
 
-  readonly halves: FilterHalves = {
+  readonly halves: FilterHalves<TargetSite> = {
     filter: (symbol) => {
       for (const halves of this.#clients.values()) if (isMatch(halves, symbol)) return true;
       return false;
@@ -32,7 +33,7 @@ export class Parents implements Watching {
   };
 
   /// `client` watches the functions of `halves` from now on, in place of any before. Throws ENOSPC when 16 users are registered.
-  set(client: object, halves: FilterHalves): void {
+  set(client: object, halves: FilterHalves<TargetSite>): void {
     if (this.#index < 0) this.#index = this.#engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
     const isFirst = this.#clients.size === 0;
     this.#clients.set(client, halves);

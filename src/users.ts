@@ -5,7 +5,7 @@
 import type { Engine } from './engine.ts';
 import { compileHalves, type Filter, type FilterHalves, type FilterPair, isMatch } from './filter.ts';
 import { checkPids, type PidFilter, Pids } from './pids.ts';
-import type { Target } from './target/target.ts';
+import type { Target, TargetSite } from './target/target.ts';
 import type { Tasks } from './tasks.ts';
 
 /// The caller's array may change later.
@@ -13,7 +13,7 @@ const copy = (filter: Filter | undefined): Filter | undefined => (Array.isArray(
 
 /// Somebody whom some of the functions concern.
 interface Selection {
-  readonly halves: FilterHalves;
+  readonly halves: FilterHalves<TargetSite>;
   /// Functions that matched when that was last asked for all.
   matched: number;
 }
@@ -34,21 +34,30 @@ class Watch implements Watching {
   matched = 0;
   readonly #users: Users;
   readonly #client: () => number;
+  /// Functions that there can be any question of; undefined: all.
+  readonly #only: ((site: TargetSite) => boolean) | undefined;
   #pair: FilterPair;
-  #halves: FilterHalves;
+  #halves: FilterHalves<TargetSite>;
 
-  constructor(users: Users, pair: FilterPair, client: () => number) {
+  constructor(users: Users, pair: FilterPair, client: () => number, only?: (site: TargetSite) => boolean) {
     this.#users = users;
     this.#client = client;
-    this.#halves = compileHalves(pair);
+    this.#only = only;
+    this.#halves = this.#compile(pair);
     this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
+  }
+
+  #compile(pair: FilterPair): FilterHalves<TargetSite> {
+    const halves = compileHalves(pair);
+    const only = this.#only;
+    return only ? { ...halves, filter: (site) => only(site) && (halves.filter?.(site) ?? true) } : halves;
   }
 
   get client(): number {
     return this.#client();
   }
 
-  get halves(): FilterHalves {
+  get halves(): FilterHalves<TargetSite> {
     return this.#halves;
   }
 
@@ -61,7 +70,7 @@ class Watch implements Watching {
   edit(change: FilterPair): void {
     const pair = { ...this.#pair, ...change };
     const before = this.#halves;
-    this.#halves = compileHalves(pair);
+    this.#halves = this.#compile(pair);
     try {
       this.#users.refilter(this);
     } catch (error) {
@@ -79,10 +88,10 @@ export abstract class Watcher {
   #pids: PidFilter = { pids: [], notracePids: [] };
   #isWatching = false;
 
-  /// `client` says by what name the engine knows it.
-  constructor(users: Users, pair: FilterPair, client: () => number) {
+  /// `client` says by what name the engine knows it; `only` which functions it can watch at all, if not all.
+  constructor(users: Users, pair: FilterPair, client: () => number, only?: (site: TargetSite) => boolean) {
     this.#users = users;
-    this.#watch = new Watch(users, pair, client);
+    this.#watch = new Watch(users, pair, client, only);
   }
 
   /// Functions that the filters matched when they were last set; later targets add to them without being counted here.
@@ -145,7 +154,7 @@ export abstract class Watcher {
   /// For who has more to do then.
   protected filtersChanged(): void {}
 
-  protected get halves(): FilterHalves {
+  protected get halves(): FilterHalves<TargetSite> {
     return this.#watch.halves;
   }
 
@@ -272,7 +281,7 @@ export class Users {
   }
 
   /// Hands both halves of a filter to the engine, evaluated for all functions. Returns how many match.
-  #hand(halves: FilterHalves, client: number): number {
+  #hand(halves: FilterHalves<TargetSite>, client: number): number {
     const filter: number[] | undefined = halves.filter && [];
     const notrace: number[] | undefined = halves.notrace && [];
     let matched = 0;

@@ -33,6 +33,28 @@ function codeOf(run: () => unknown): unknown {
   return undefined;
 }
 
+test('full registers: there are none in WebAssembly (spec/fgraph.md §1.2, §14)', async () => {
+  const tracer = await Tracer.create();
+  const early = tracer.registerFtrace({ name: 'early', saveRegs: true, call: () => {} }); // nothing to be seen yet
+  const text = '(module (func $f (export "f")) (func $g (export "g")))';
+  const { instance } = await tracer.instantiate(await assembleText('full', text));
+  expect([early.registered, tracer.enabledFunctions()]).toEqual([true, []]); // the test of its filter says no
+  const options = { name: 'late', filter: 'f', saveRegs: true, call: () => {} } as const;
+  expect(() => tracer.registerFtrace(options)).toThrow(
+    expect.objectContaining({
+      code: 'EINVAL',
+      message: expect.stringMatching(/late: .* at f; pass saveRegs: 'if-supp/),
+    }),
+  );
+  let calls = 0;
+  tracer.registerFtrace({ saveRegs: 'if-supported', call: () => void calls++ });
+  (instance.exports.f as () => void)();
+  expect(calls).toBe(1);
+  for (const saveRegs of [1, 'yes', null, {}]) {
+    expect(() => tracer.registerFtrace({ ...options, saveRegs: saveRegs as boolean })).toThrow(/saveRegs is/);
+  }
+});
+
 test('one function filtered: no call of others, exactly one of it', async () => {
   const { tracer, f } = await start();
   let calls = 0;

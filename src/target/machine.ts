@@ -127,7 +127,8 @@ export class Machine implements Target {
     this.types = types;
     this.model = { ...model, threadSize: stackSize };
     this.firstSite = engine.memory.siteCount();
-    this.sites = placed.map((site, k) => ({ ...site, id: this.firstSite + k, params: params[k] }));
+    const hasFullRegs = this.model.fullEntry !== null;
+    this.sites = placed.map((site, k) => ({ ...site, id: this.firstSite + k, params: params[k], hasFullRegs }));
     for (const { index, name: symbol } of this.sites) this.#indexOf.set(symbol, index);
     this.#places = registerFile(model).places;
     this.regs = new CpuRegs(engine.memory, this.model, (at) => this.readWord(at));

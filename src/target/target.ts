@@ -22,6 +22,8 @@ export interface TargetSite {
   readonly location?: SourceLocation;
   /// Whether interrupts enter here.
   readonly isInterrupt?: boolean;
+  /// Whether clients of its entries can have the full set of registers (spec/arch.md §2, WITH_REGS).
+  readonly hasFullRegs?: boolean;
   /// Types of parameters and results, where the target knows them.
   readonly types?: Signature;
   /// Bytes of the function, where the target has code.

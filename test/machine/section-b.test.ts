@@ -54,6 +54,23 @@ for (const [arch, model] of Object.entries(CPUS)) {
       expect([direct, hook.errors, tracer.frames()]).toEqual([4, 0, []]);
     });
 
+    test('start-up self test: full registers, where there are any (fgraph.md §14)', async () => {
+      const { tracer, machine } = await make();
+      const full: Record<string, boolean[]> = { forced: [], asked: [], without: [] };
+      const note = (list: boolean[]) => (_ip: unknown, _parent: unknown, fregs: unknown) =>
+        void list.push((fregs as CpuRegs).fullRegs() !== null);
+      if (arch === 'powerpc64') machine.setRegister('msr', 1n); // it is the mark there
+      const force = () => tracer.registerFtrace({ filter: 'fa', saveRegs: true, call: note(full.forced) });
+      const supported = model.fullEntry !== null;
+      if (supported) force();
+      else expect(force).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+      tracer.registerFtrace({ filter: 'fb', saveRegs: 'if-supported', call: note(full.asked) });
+      tracer.registerFtrace({ filter: 'fc', call: note(full.without) });
+      for (const name of ['fa', 'fb', 'fc']) machine.call(name, [1n], () => 2n);
+      const always = model.full === 'always';
+      expect(full).toEqual({ forced: supported ? [true] : [], asked: [supported], without: [always] });
+    });
+
     test('B18: a stack trace taken inside shows the callers, and no trampoline', async () => {
       const { tracer, machine } = await make();
       tracer.registerFgraph({ entry: () => true, return: () => {} });
