@@ -24,7 +24,8 @@ import {
   FGRAPH_INDEX_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_FRAME,
   GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_WASM, LOCK_INDEX,
   RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CPU,
-  TASK_DEPTH, TASK_FRAME_FP, TASK_IGNORED, TASK_PAUSE, TASK_RETURNS, TASK_SHORT, TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  TASK_DEPTH, TASK_FRAME_FP, TASK_IGNORED, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SHORT,
+  TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
 import { ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, FPROBE_OVERRUN, FPROBE_RECURSION } from './fprobe/layout';
 import {
@@ -237,7 +238,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
       if (!settle(task, start, lock, serial)) return 0;
       users = siteUsers(site);
     }
-  } else if (recursion_next(task, RECURSION_CALLBACK) < 0) {
+  } else if (load<u32>(task, TASK_RECURSION) && recursion_next(task, RECURSION_CALLBACK) < 0) {
     return 0;
   }
 
@@ -287,7 +288,7 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
       if (!settle(task, cookie + 1, lock, serial)) return;
       bitmap = frame_bitmap(cookie);
     }
-  } else if (recursion_next(task, RECURSION_CALLBACK) < 0) {
+  } else if (load<u32>(task, TASK_RECURSION) && recursion_next(task, RECURSION_CALLBACK) < 0) {
     return fgraph_unwind(task, cookie);
   }
   const number = counter() + 1;

@@ -12,15 +12,17 @@ import { fprobe_plain, fprobe_refused } from './fprobe/callback';
 import { fregs_set_call, fregs_set_count } from './fregs';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION, OPS_HANDLER,
-  OPS_KIND, OPS_PIDS_MASK, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE, TASK_ID,
-  TASK_IGNORED, TASK_TOP,
+  ABI_CALLING_MASK, ABI_DEAD, FUNC_MASK, LIST_COUNT, LIST_SLOTS, OPS_FLAGS, OPS_FL_STUB, OPS_FPROBE, OPS_FUNCTION,
+  OPS_HANDLER, OPS_KIND, OPS_PIDS_MASK, OPS_SERIAL, OPS_WASM, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_OPS, TASK_BASE,
+  TASK_ID, TASK_IGNORED, TASK_RECURSION, TASK_TOP,
 } from './layout';
 import { FPROBE_RECURSION } from './fprobe/layout';
 import { ops_address, ops_handle } from './ops';
 import { lock_fregs, lock_serial, recursion_lock, recursion_next, recursion_undisturbed, recursion_unlock } from './recursion';
 import { ring_function } from './ring-buffer';
+import { RING_RUN_PID } from './ring-layout';
 import { site_address } from './site';
+import { FUNCTION_COUNTED, function_notes, function_room } from './tracer/function';
 
 /// Position in the list of `site` of the first registration older than `serial`.
 function positionAfter(list: u32, serial: u32): u32 {
@@ -34,7 +36,7 @@ function positionAfter(list: u32, serial: u32): u32 {
 /// back below where it stood, so the activation is gone.
 export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool {
   if (load<u32>(0, ABI_DEAD)) return true;
-  if (recursion_next(task, RECURSION_LIST) < 0) {
+  if (load<u32>(task, TASK_RECURSION) && recursion_next(task, RECURSION_LIST) < 0) {
     fprobe_refused(site, false, FPROBE_RECURSION);
     return true;
   }
@@ -60,10 +62,20 @@ export function ftrace_call(task: u32, site: u32, count: u32, parent: u64): bool
     const kind = load<u32>(ops, OPS_KIND);
     const order = load<u32>(ops, OPS_SERIAL);
     const handler = load<u32>(ops, OPS_HANDLER);
-    if (load<u32>(ops, OPS_FLAGS) & (load<u32>(task, TASK_IGNORED) & OPS_PIDS_MASK | OPS_FL_STUB)) continue;
+    const flags = load<u32>(ops, OPS_FLAGS);
+    if (flags & (load<u32>(task, TASK_IGNORED) & OPS_PIDS_MASK | OPS_FL_STUB)) continue;
     if (kind == OPS_FUNCTION && timed) {
       if (counter() != number) number = counter() + 1;
-      if (ring_function(handler, site, mono ? time : number, parent, load<u32>(task, TASK_ID))) counter_set(number);
+      const now = mono ? time : number;
+      const room = flags & FUNC_MASK ? function_room(task, ops, site, now, parent) : 0;
+      if (room == FUNCTION_COUNTED) {
+        counter_set(number);
+      } else if (ring_function(handler, site, now, parent, load<u32>(task, TASK_ID), room)) {
+        counter_set(number);
+        if (room) function_notes(task, ops, site, parent, lock_fregs(lock));
+      } else if (room) {
+        store<u32>(handler, 0, RING_RUN_PID);
+      }
       continue;
     }
 

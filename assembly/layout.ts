@@ -39,7 +39,7 @@ export const ABI_OPS = ABI_FREE + ABI_FREE_CLASSES * 4; // u32 address of the ta
 export const ABI_OPS_CAPACITY = ABI_OPS + 4; // u32
 export const ABI_OPS_FREE = ABI_OPS_CAPACITY + 4; // u32 slot of the ops that will be used next, plus 1; 0 = none is free
 export const ABI_OPS_SERIAL = ABI_OPS_FREE + 4; // u32 registrations so far
-export const ABI_OPS_CALLING = ABI_OPS_SERIAL + 8; // u32 ops whose handlers run outside of the engine
+export const ABI_OPS_CALLING = ABI_OPS_SERIAL + 8; // u32 ops that see arguments: handlers, and function tracers that record them
 export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites with SITE_GRAPH_FUNCTION start a graph
 export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
@@ -138,10 +138,15 @@ export const OPS_FL_SAVE_REGS_IF_SUPPORTED = 1 << 3;
 export const OPS_FL_REGS_MASK = OPS_FL_SAVE_REGS | OPS_FL_SAVE_REGS_IF_SUPPORTED;
 export const OPS_FL_STUB = 1 << 5;
 export const OPS_FL_DIRECT = 1 << 17;
+export const FUNC_SHIFT = 8; // ours, of OPS_FUNCTION alone: the options of the function tracer, as it numbers them
+export const FUNC_STACK_TRACE = 1 << FUNC_SHIFT;
+export const FUNC_NO_REPEATS = 2 << FUNC_SHIFT;
+export const FUNC_ARGUMENTS = 4 << FUNC_SHIFT; // goes with none of the others
+export const FUNC_MASK = FUNC_STACK_TRACE | FUNC_NO_REPEATS | FUNC_ARGUMENTS;
 export const OPS_PIDS_SHIFT = 20; // ours, for the kernel's PID: bit k stands for pid filter k, which may leave tasks out
 export const OPS_PIDS_COUNT = 12;
 export const OPS_PIDS_MASK = -1 << OPS_PIDS_SHIFT;
-export const OPS_FL_MASK = OPS_FL_REGS_MASK | OPS_FL_STUB | OPS_FL_DIRECT | OPS_PIDS_MASK;
+export const OPS_FL_MASK = OPS_FL_REGS_MASK | OPS_FL_STUB | OPS_FL_DIRECT | FUNC_MASK | OPS_PIDS_MASK;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Filters (spec/fgraph.md §1.2, §1.5). What the kernel keeps in a hash of locations is a set of sites here: the size of its

@@ -11,10 +11,10 @@
 import { filter_free, filter_match, filter_start } from './filter';
 import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_FREE, ABI_OPS_SERIAL, ABI_SITE_COUNT,
-  EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FILTER, OPS_FLAGS, OPS_FL_DIRECT,
-  OPS_FL_MASK, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT,
-  OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_HAS_OPS,
-  SITE_OPS, SITE_SIZE, SITE_USERS,
+  EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FUNC_ARGUMENTS, FUNC_MASK, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FILTER,
+  OPS_FLAGS, OPS_FL_DIRECT, OPS_FL_MASK, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER,
+  OPS_HOST, OPS_KIND, OPS_NEXT, OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, SITE_FLAGS,
+  SITE_FL_DIRECT, SITE_HAS_OPS, SITE_OPS, SITE_SIZE, SITE_USERS,
 } from './layout';
 import { RING_ALL_TASKS, RING_TASK } from './ring-layout';
 import { region_alloc, region_free } from './region';
@@ -72,7 +72,7 @@ function release(slot: u32): void {
   store<u32>(0, slot + 1, ABI_OPS_FREE);
 }
 
-/// One more, or one less, whose handlers run outside of the engine.
+/// One more, or one less, who sees arguments.
 function countCalling(change: i32): void {
   const count = load<u32>(0, ABI_OPS_CALLING) + change;
   store<u32>(0, count, ABI_OPS_CALLING);
@@ -90,11 +90,13 @@ function countCalling(change: i32): void {
 /// | OPS_WASM | index in the exported table |
 /// | OPS_HOST | id that the import `call` understands |
 ///
-/// `flags` are OPS_FL_*. Returns a handle, above 0; -EINVAL: bad kind, handler or flags; -EBUSY: the ring buffer is
-/// taken; -ENOSPC: 4096 ops; -ENOMEM; -ENODEV: the engine is dead.
+/// `flags` are OPS_FL_*, and of OPS_FUNCTION FUNC_*: none, FUNC_ARGUMENTS, or any of the other two. Returns a handle,
+/// above 0; -EINVAL: bad kind, handler or flags; -EBUSY: the ring buffer is taken; -ENOSPC: 4096 ops; -ENOMEM; -ENODEV:
+/// the engine is dead.
 export function ops_register(kind: u32, handler: u32, flags: u32): i32 {
   if (load<u32>(0, ABI_DEAD)) return -ENODEV;
   if (kind == OPS_NONE || kind > <u32>OPS_HOST || !handler || flags & ~OPS_FL_MASK) return -EINVAL;
+  if ((flags & FUNC_MASK) > <u32>(kind == OPS_FUNCTION ? FUNC_ARGUMENTS : 0)) return -EINVAL;
   if (kind == OPS_FUNCTION) {
     if (!ring_exists(handler)) return -EINVAL;
     if (load<u32>(handler, RING_TASK)) return -EBUSY;
@@ -120,7 +122,7 @@ export function ops_add(kind: u32, handler: u32, flags: u32): i32 {
   store<u32>(ops, flags & OPS_FL_DIRECT ? 0 : serial, OPS_SERIAL); // called last
   filter_start(ops + OPS_FILTER);
   if (kind == OPS_FUNCTION) ring_attach(handler, RING_ALL_TASKS);
-  else countCalling(1);
+  if (kind != OPS_FUNCTION || flags & FUNC_ARGUMENTS) countCalling(1);
   return ops_handle(slot);
 }
 
@@ -141,8 +143,9 @@ export function ops_remove(slot: u32): void {
   for (let record = site_address(0); record < end && load<u32>(ops, OPS_SITES); record += SITE_SIZE) {
     if (load<u32>(record, SITE_USERS) & SITE_HAS_OPS) detach(record, ops, slot);
   }
-  if (load<u32>(ops, OPS_KIND) == OPS_FUNCTION) ring_attach(load<u32>(ops, OPS_HANDLER), 0);
-  else countCalling(-1);
+  const isFunction = load<u32>(ops, OPS_KIND) == OPS_FUNCTION;
+  if (isFunction) ring_attach(load<u32>(ops, OPS_HANDLER), 0);
+  if (!isFunction || load<u32>(ops, OPS_FLAGS) & FUNC_ARGUMENTS) countCalling(-1);
   store<u32>(ops, OPS_NONE, OPS_KIND);
   filter_free(ops + OPS_FILTER);
   const generation = load<u32>(ops, OPS_GENERATION);

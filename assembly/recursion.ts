@@ -48,8 +48,11 @@ export function recursion_fregs(task: u32): u32 {
 
 /// Takes the lock for work on the frame at `base`. Returns its record, or 0 when callbacks must not run.
 export function recursion_lock(task: u32, base: u32, group: u32): u32 {
-  const bit = recursion_next(task, group);
-  if (bit < 0) return 0;
+  let bit: i32 = group + load<u32>(task, TASK_CONTEXT);
+  if (load<u32>(task, TASK_RECURSION) >> bit & 1) {
+    bit = recursion_next(task, group);
+    if (bit < 0) return 0;
+  }
   const serial = load<u32>(0, ABI_SERIAL) + 1;
   store<u32>(0, serial, ABI_SERIAL);
   const lock = lockAddress(task, bit);

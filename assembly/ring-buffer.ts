@@ -23,7 +23,7 @@ import {
   RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RECORD_TASK, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA,
   RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGES, RING_PAGES_MAX,
   RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST, RING_PAGE_SEQUENCE, RING_PAGE_SHIFT,
-  RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PID, RING_STOP, RING_TAIL, RING_TASK, RING_TIME,
+  RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PID, RING_RUN_PID, RING_STOP, RING_TAIL, RING_TASK, RING_TIME,
   RING_UNREPORTED, RING_WRITE,
 } from './ring-layout';
 import { region_alloc, region_free } from './region';
@@ -175,25 +175,27 @@ export function ring_note(ring: u32, note: u32, count: u32, from: u32): void {
   store<u32>(ring, at + (count + 1 << RECORD_SHIFT), RING_WRITE);
 }
 
-/// Records that `site` was entered from `parent` by the task `pid`. False: off, or no room (counted as lost). Independent
-/// of frames and depths.
-export function ring_function(ring: u32, site: u32, time: u64, parent: u64, pid: u32): bool {
+/// Records that `site` was entered from `parent` by the task `pid`, with room for `notes` bytes of notes behind it. False:
+/// off, or no room (counted as lost). Independent of frames and depths.
+export function ring_function(ring: u32, site: u32, time: u64, parent: u64, pid: u32, notes: u32): bool {
   if (!load<u32>(ring, RING_ON)) return false;
   const last = load<u64>(ring, RING_TIME);
   if (time < last) time = last;
-  const size = (time - last > <u64>u32.MAX_VALUE ? 5 : 3) * RECORD_SIZE;
+  const size = (time - last > <u64>u32.MAX_VALUE ? 5 : 3) * RECORD_SIZE + notes;
   if (!makeRoom(ring, size, time, load<i32>(ring, RING_DEPTH), u32.MAX_VALUE)) return false;
-  const delta = writeGap(ring, time);
+  let delta = time - load<u64>(ring, RING_TIME);
+  if (delta > <u64>u32.MAX_VALUE) delta = writeGap(ring, time);
   let at = load<u32>(ring, RING_WRITE);
+  let extra = load<u32>(ring, RING_EXTRA) + 1;
   if (load<u32>(ring, RING_PID) != pid) {
     store<u64>(at, <u64>(pid << RECORD_PAYLOAD_SHIFT | RECORD_TASK));
     store<u32>(ring, pid, RING_PID);
-    addExtra(ring, 1);
+    extra++;
     at += RECORD_SIZE;
   }
+  store<u32>(ring, extra, RING_EXTRA);
   store<u64>(at, delta << 32 | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_FUNCTION));
   store<u64>(at, parent, RECORD_SIZE);
-  addExtra(ring, 1);
   store<u32>(ring, at + 2 * RECORD_SIZE, RING_WRITE);
   store<u64>(ring, time, RING_TIME);
   return true;
@@ -298,6 +300,7 @@ export function ring_clear(ring: u32): i32 {
   store<u64>(ring, 0, RING_TIME);
   store<u32>(ring, 0, RING_LOST);
   store<u32>(ring, 0, RING_UNREPORTED);
+  store<u32>(ring, 0, RING_RUN_PID);
   return 0;
 }
 

@@ -37,6 +37,12 @@ export const RING_EXTRA = RING_UNREPORTED + 4; // u32 words of the open page tha
 export const RING_TASK = RING_EXTRA + 4; // u32 the task that records here; 0 = nobody, RING_ALL_TASKS = any
 export const RING_NEXT = RING_TASK + 4; // u32
 export const RING_PID = RING_NEXT + 4; // u32 what the last RECORD_TASK of the open page says, 0 = it has none
+export const RING_RUN = RING_PID + 4; // the last call of a function tracer that counts repeats, in the words of NOTE_REPEATS
+export const RING_RUN_SITE = RING_RUN; // u32 its function
+export const RING_RUN_PID = RING_RUN_SITE + 4; // u32 who called it, 0 = there was none
+export const RING_RUN_PARENT = RING_RUN_PID + 4; // u64 and from where
+export const RING_RUN_COUNT = RING_RUN_PARENT + 8; // u64 how often it was repeated so far
+export const RING_RUN_TIME = RING_RUN_COUNT + 8; // u64 when last
 export const RING_HEADER_SIZE = 128;
 export const RING_ALL_TASKS = 1;
 
@@ -74,9 +80,14 @@ export const NOTE_BITS = 3;
 export const NOTE_MASK = (1 << NOTE_BITS) - 1;
 export const NOTE_WORDS_SHIFT = NOTE_BITS;
 export const NOTE_CALLER = 1; // of an entry, one word: the address that the function returns to
-export const NOTE_ARGUMENTS = 2; // of an entry, up to NOTE_ARGUMENTS_MAX words
+export const NOTE_ARGUMENTS = 2; // of an entry or a function, up to NOTE_ARGUMENTS_MAX words
 export const NOTE_RESULT = 3; // of a return, one word
+export const NOTE_REPEATS = 4; // of a function: how often the call before it was repeated, RING_RUN_*
+export const NOTE_STACK = 5; // of a function, up to NOTE_STACK_MAX words: ips of the functions that it was called from
 export const NOTE_ARGUMENTS_MAX = 6;
+export const NOTE_REPEATS_WORDS = 4;
+export const NOTE_STACK_MAX = 256;
+export const REPEATS_MAX = 65535; // the kernel's counter has 16 bits
 
 // ---------------------------------------------------------------------------------------------------------------
 // Function statistics: one row per site

@@ -65,10 +65,15 @@ export class Sites {
     return undefined;
   }
 
-  /// The function that an address is in, as a recorder stored it: `name+0x10/0x20`, offset and size as far as they are known.
+  /// The same for an address as a recorder stored it, of whatever target.
+  function(address: bigint): TargetSite | undefined {
+    return this.around(address) ?? this.around(Number(address));
+  }
+
+  /// Such an address in words: `name+0x10/0x20`, offset and size as far as they are known.
   caller(address: bigint): string {
     if (address === 0n) return '[host]';
-    const site = this.around(address) ?? this.around(Number(address));
+    const site = this.function(address);
     if (!site) return `0x${address.toString(16).padStart(8, '0')}`;
     const [from, size] = typeof site.ip === 'bigint' ? placeOf(site as MachineSite) : [BigInt(site.ip), site.size];
     return size === undefined ? site.name : `${site.name}+0x${(address - from).toString(16)}/0x${size.toString(16)}`;

@@ -162,3 +162,44 @@ test('graph-time and sleep-time of profiles and graphs', async () => {
   expect(() => tracer.startProfile({ graphTime: 1 } as never)).toThrow(TypeError);
   expect(() => tracer.startGraph({ sleepTime: 0 } as never)).toThrow(TypeError);
 });
+
+test('arguments, repeats and stacks of calls', async () => {
+  const { tracer, f } = await start();
+  const PARAMS =
+    '(module (func $g (param $n i32)) (func (export "f") (param $n i32) (call $g (local.get $n)) (call $g (i32.const 7))))';
+  const { instance } = await tracer.instantiate(await assembleText('params', PARAMS));
+  const withArgs = tracer.startFunction({ filter: ['f', 'g'], args: true });
+  (instance.exports.f as Func)(-1);
+  expect(lines(withArgs.read())).toEqual(['f(n=0xffffffff) <-[host]', 'g(n=0xffffffff) <-f', 'g(n=0x7) <-f']);
+  withArgs.close();
+
+  const options = { filter: ['leaf', 'mid', 'main'] };
+  const stacks = tracer.startFunction({ ...options, stackTrace: true });
+  const counted = tracer.startFunction({ ...options, noRepeats: true });
+  const both = tracer.startFunction({ ...options, filter: 'leaf', stackTrace: true, noRepeats: true });
+  f.main();
+  for (let i = 0; i < 3; i++) f.leaf();
+  f.main();
+  expect(lines(stacks.read()).slice(0, 11)).toEqual([
+    ...['main <-[host]', '<stack trace>', ' => main'],
+    ...['leaf <-main', '<stack trace>', ' => leaf', ' => main'],
+    ...['mid <-main', '<stack trace>', ' => mid', ' => main'],
+  ]);
+  expect(stacks.read()).toContain('# entries-in-buffer/entries-written: 26/26 ');
+  expect(lines(counted.read().replace(/repeats: (\d+), last_ts: +[0-9.]+/g, '$1 more'))).toEqual([
+    ...['main <-[host]', 'leaf <-main', 'mid <-main', 'leaf <-mid', 'leaf <-main'],
+    ...['leaf <-[host]', 'leaf <-[host] (2 more)'],
+    ...['main <-[host]', 'leaf <-main', 'mid <-main', 'leaf <-mid', 'leaf <-main'],
+  ]);
+  expect(both.read().match(/: leaf <-\[host\] \(repeats: 2, last_ts: .*\)\n/g)).toHaveLength(1);
+});
+
+test.each([
+  ['noRepeats', 'args (func-args) and noRepeats (func-no-repeats) exclude each other'],
+  ['stackTrace', 'args (func-args) and stackTrace (func_stack_trace) exclude each other'],
+])('arguments do not go with %s', async (other, message) => {
+  const { tracer } = await start();
+  const make = () => tracer.startFunction({ args: true, [other]: true });
+  expect(make).toThrow(expect.objectContaining({ code: 'EINVAL', message }));
+  expect(() => tracer.startFunction({ [other]: 'yes' })).toThrow(`${other} is 'yes', expected true or false`);
+});

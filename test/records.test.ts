@@ -96,10 +96,12 @@ test('JavaScript: words, of which nothing else is known', async () => {
     'add(arg0=?0x28); /* ret=0x7ff8000000000000 */',
     'add(arg0=?0x1, arg1=?0x2, arg2=?0x0); /* ret=0x3 */',
   ]);
+  const calls = tracer.startFunction({ args: true });
   const unasked = tracer.startGraph();
   graph.unregister();
   add(1, 1);
   expect(lines(unasked.read())).toEqual(['add();']);
+  expect(calls.read()).toContain(': add(arg0=?0x1, arg1=?0x1) <-[host]\n');
 });
 
 /// As in recordings of Linux 7.2 on x86_64, with their types.
@@ -179,6 +181,17 @@ describe.each(Object.keys(CPUS))('machine, %s', (arch) => {
       '} /* do_sys_openat2 ret=0x3 */',
     ]);
     expect(lines(graph.read({ retvalHex: true }))[3]).toContain('ret=0xfffffffb');
+  });
+
+  test('calls with their arguments', async () => {
+    const { tracer, machine } = await make();
+    const calls = tracer.startFunction({ args: true });
+    machine.call('vfs_read', [1n, 2n, 3n, 4n], (m) => m.call('untyped', [5n]));
+    const by = `<-0x${(machine.model.addresses.trampolines + 0x80n).toString(16)}`;
+    expect(lines(calls.read()).map((line) => line.replace(/^.*: /, '').replace(by, '<-?'))[0]).toMatch(
+      /^vfs_read\(file=0x1, buf=0x2, count=0x3, pos=0x4\) <-/,
+    );
+    expect(calls.read()).toMatch(/: untyped\(\) <-vfs_read\n/);
   });
 
   test('a tail call returns where the function does that made it', async () => {

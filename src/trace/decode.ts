@@ -18,9 +18,12 @@
 
 import { FRAME_WORDS, SHADOW_STACK_WORDS_MAX } from '../../assembly/layout.ts';
 import {
+  NOTE_ARGUMENTS,
   NOTE_CALLER,
   NOTE_MASK,
+  NOTE_REPEATS,
   NOTE_RESULT,
+  NOTE_STACK,
   NOTE_WORDS_SHIFT,
   RECORD_DEPTH,
   RECORD_ENTRY,
@@ -187,6 +190,15 @@ export function decodePage(words: Uint32Array, page: number, batch: Batch, used?
   return sound;
 }
 
+/// The kinds of events that a note may follow, by its own kind.
+const EVENTS_OF: Readonly<Record<number, readonly number[]>> = {
+  [NOTE_CALLER]: [ENTRY],
+  [NOTE_ARGUMENTS]: [ENTRY, FUNCTION],
+  [NOTE_RESULT]: [RETURN],
+  [NOTE_REPEATS]: [FUNCTION],
+  [NOTE_STACK]: [FUNCTION],
+};
+
 /// Adds the note whose words begin at `at`, behind its record, to event `n`. Returns where it ends; 0: it is damaged.
 function addNote(batch: Batch, n: number, words: Uint32Array, at: number, end: number): number {
   const payload = words[at - RECORD_WORDS] >>> RECORD_PAYLOAD_SHIFT;
@@ -194,8 +206,7 @@ function addNote(batch: Batch, n: number, words: Uint32Array, at: number, end: n
   const size = payload >>> NOTE_WORDS_SHIFT;
   const behind = at + size * RECORD_WORDS;
   if (n < 0 || words[at - 1] !== 0 || behind > end || !noteFits(note, size)) return 0;
-  const kind = batch.kind[n];
-  if (note === NOTE_RESULT ? kind !== RETURN : kind !== ENTRY && (kind !== FUNCTION || note === NOTE_CALLER)) return 0;
+  if (!EVENTS_OF[note].includes(batch.kind[n])) return 0;
   return batch.notes.add(n, note, words, at, size) ? behind : 0;
 }
 

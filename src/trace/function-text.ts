@@ -87,8 +87,9 @@ export interface FunctionNames {
   comm?(pid: number, cpu: number): string;
   /// Its process, undefined when that was not recorded.
   tgid?(pid: number): number | undefined;
-  /// The parameters of a function, null when there is no type information.
-  params?(place: Place): readonly Param[] | null;
+  /// The parameters of a function, null when there is no type information. `words`: how many were recorded, for functions of
+  /// which no more is known.
+  params?(place: Place, words: number): readonly Param[] | null;
 }
 
 const TRACER = 'function';
@@ -224,7 +225,7 @@ ${left2}   |   |||||     |         |
   #body(event: FunctionEvent): string {
     if (event.stack) return ['<stack trace>', ...event.stack.map((place) => ` => ${this.#place(place)}`)].join('\n');
     const { func, parent, args, repeats, lastTime } = event;
-    const words = args === null ? '' : `(${argumentText(this.#names.params?.(func), args)})`;
+    const words = args === null ? '' : `(${argumentText(this.#names.params?.(func, args.length), args)})`;
     let text = this.#place(func) + words;
     if (this.#options.printParent) text += ` <-${parent === null ? HOST : this.#place(parent)}`;
     if (repeats > 0) text += ` (repeats: ${repeats}, last_ts: ${this.#time(lastTime)})`;

@@ -10,7 +10,11 @@ import {
   NOTE_ARGUMENTS,
   NOTE_ARGUMENTS_MAX,
   NOTE_CALLER,
+  NOTE_REPEATS,
+  NOTE_REPEATS_WORDS,
   NOTE_RESULT,
+  NOTE_STACK,
+  NOTE_STACK_MAX,
   RING_PAGE_HEADER_SIZE,
   RING_PAGE_SIZE,
 } from '../../assembly/ring-layout.ts';
@@ -18,11 +22,30 @@ import {
 /// Words that fit on one page.
 const WORDS_MAX = (RING_PAGE_SIZE - RING_PAGE_HEADER_SIZE) >>> 3;
 
-/// What an event takes from its notes.
+/// What an event of the graph takes from its notes.
 export interface Noted {
   retaddr: number | bigint | null;
   args: readonly bigint[] | null;
   retval: bigint | null;
+}
+
+/// Calls of one function from one place by one task, one after the other.
+export interface Run {
+  readonly site: number;
+  readonly pid: number;
+  readonly parent: bigint;
+  /// How often the first of them was repeated, and when last.
+  readonly count: number;
+  readonly lastTime: number;
+}
+
+/// What a call of the function tracer takes from its notes.
+export interface NotedCall {
+  args: readonly bigint[] | null;
+  /// The run of repeats that the call ended.
+  run: Run | null;
+  /// Addresses of the functions that it was called from, innermost first.
+  stack: readonly bigint[] | null;
 }
 
 export class Notes {
@@ -81,6 +104,35 @@ export class Notes {
     this.#next = k;
   }
 
+  /// The same for a call of the function tracer.
+  readCall(event: number, into: NotedCall): void {
+    into.args = null;
+    into.run = null;
+    into.stack = null;
+    let k = this.#find(event);
+    for (; k < this.count && this.#event[k] === event; k++) {
+      const from = this.#from[k];
+      const words = this.#words.subarray(from, from + this.#size[k]);
+      switch (this.#kind[k]) {
+        case NOTE_ARGUMENTS:
+          into.args = Array.from(words);
+          break;
+        case NOTE_REPEATS:
+          into.run = {
+            site: this.#halves[2 * from],
+            pid: this.#halves[2 * from + 1],
+            parent: words[1],
+            count: Number(words[2]),
+            lastTime: Number(words[3]),
+          };
+          break;
+        case NOTE_STACK:
+          into.stack = Array.from(words);
+      }
+    }
+    this.#next = k;
+  }
+
   // Events are mostly read in order; whoever does not starts over.
   #find(event: number): number {
     let k = this.#next;
@@ -93,5 +145,7 @@ export class Notes {
 /// Whether a note of that kind may have so many words.
 export function noteFits(kind: number, size: number): boolean {
   if (kind === NOTE_ARGUMENTS) return size <= NOTE_ARGUMENTS_MAX;
+  if (kind === NOTE_STACK) return size <= NOTE_STACK_MAX;
+  if (kind === NOTE_REPEATS) return size === NOTE_REPEATS_WORDS;
   return (kind === NOTE_CALLER || kind === NOTE_RESULT) && size === 1;
 }

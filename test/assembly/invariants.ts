@@ -143,9 +143,10 @@ function checkOps({ memory }: Engine): void {
     const kind = memory.load32(ops + layout.OPS_KIND);
     if (kind === 0) must(attached[slot] === 0, 'free ops');
     else must(attached[slot] === memory.load32(ops + layout.OPS_SITES), 'sites of ops');
-    if (kind > layout.OPS_FUNCTION) calling++;
+    const sees = kind === layout.OPS_FUNCTION && memory.load32(ops + layout.OPS_FLAGS) & layout.FUNC_ARGUMENTS;
+    if (kind > layout.OPS_FUNCTION || sees) calling++;
   }
-  must(calling === memory.load32(layout.ABI_OPS_CALLING), 'ops that call');
+  must(calling === memory.load32(layout.ABI_OPS_CALLING), 'ops that see arguments');
   const free = new Set<number>();
   for (let next = memory.load32(layout.ABI_OPS_FREE); next !== 0; ) {
     must(!free.has(next) && next <= capacity, 'list of free ops');

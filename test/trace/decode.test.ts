@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import {
   NOTE_ARGUMENTS,
   NOTE_CALLER,
+  NOTE_REPEATS,
   NOTE_RESULT,
+  NOTE_STACK,
   NOTE_WORDS_SHIFT,
   RECORD_DEPTH,
   RECORD_ENTRY,
@@ -219,6 +221,17 @@ describe('damaged pages end with an unknown loss', () => {
     ['seven arguments', start().note(NOTE_ARGUMENTS, 1n, 2n, 3n, 4n, 5n, 6n, 7n)],
     ['arguments twice', start().note(NOTE_ARGUMENTS, 1n).note(NOTE_ARGUMENTS, 1n)],
     ['two callers', start().note(NOTE_CALLER, 1n, 2n)],
+    ['half of what repeats are', start().record(RECORD_FUNCTION, 1, 1, 0).note(NOTE_REPEATS, 1n, 2n), 2],
+    ['repeats of an entry', start().note(NOTE_REPEATS, 1n, 2n, 3n, 4n)],
+    ['the stack of an entry', start().note(NOTE_STACK, 1n)],
+    ['the caller of a function', start().record(RECORD_FUNCTION, 1, 1, 0).note(NOTE_CALLER, 1n), 2],
+    [
+      'a stack of 257',
+      start()
+        .record(RECORD_FUNCTION, 1, 1, 0)
+        .note(NOTE_STACK, ...Array(257).fill(1n)),
+      2,
+    ],
     ['the result of an entry', start().note(NOTE_RESULT, 1n)],
     ['arguments of a return', start().return(1, 1).note(NOTE_ARGUMENTS, 1n), 2],
     ['the result of what was left otherwise', start().unwound(1, 1, 101).note(NOTE_RESULT, 1n), 2],

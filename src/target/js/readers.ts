@@ -22,6 +22,8 @@ function opsRead(memory: Memory, probes: boolean): boolean {
   for (let slot = memory.load32(layout.ABI_OPS_CAPACITY); slot-- > 0; ) {
     const kind = memory.load32(table + slot * layout.OPS_SIZE + layout.OPS_KIND);
     if (kind === layout.OPS_WASM || (kind === layout.OPS_FPROBE && probes)) return true;
+    const flags = memory.load32(table + slot * layout.OPS_SIZE + layout.OPS_FLAGS);
+    if (kind === layout.OPS_FUNCTION && flags & layout.FUNC_ARGUMENTS) return true;
   }
   return false;
 }
