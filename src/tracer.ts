@@ -50,7 +50,8 @@ import {
   type Owner,
   type WasmOptions,
 } from './target/load.ts';
-import { Machine, type MachineOptions } from './target/machine.ts';
+import { Machine } from './target/machine.ts';
+import type { MachineOptions } from './target/machine-options.ts';
 import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';

@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { CPUS } from '../../src/arch/index.ts';
 import type { CpuRegs } from '../../src/cpu-regs.ts';
 import { Tracer } from '../../src/index.ts';
-import type { Machine, MachineOptions } from '../../src/target/machine.ts';
+import type { Machine } from '../../src/target/machine.ts';
+import type { MachineOptions } from '../../src/target/machine-options.ts';
 
 let tracer: Tracer;
 const BASE = 0x3f0_0000_1000n;
