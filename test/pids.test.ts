@@ -34,6 +34,18 @@ interface Client {
   unregister(): void;
 }
 
+/// Counts calls by the task that makes them.
+function counter(tracer: Tracer) {
+  let counts: [number, number] = [0, 0];
+  const count = () => void counts[tracer.currentTask.pid === 1 ? 0 : 1]++;
+  const take = (): [number, number] => {
+    const taken = counts;
+    counts = [0, 0];
+    return taken;
+  };
+  return { count, take };
+}
+
 /// A client of each kind, and what it has seen since the last look: calls on task 1, calls on task 7.
 const KINDS: Record<string, (tracer: Tracer) => [Client, () => [number, number]]> = {
   function_graph: (tracer) => {
@@ -69,23 +81,11 @@ const KINDS: Record<string, (tracer: Tracer) => [Client, () => [number, number]]
     ];
   },
   registerFgraph: (tracer) => {
-    let counts: [number, number] = [0, 0];
-    const count = () => void counts[tracer.currentTask.pid === 1 ? 0 : 1]++;
-    const take = (): [number, number] => {
-      const taken = counts;
-      counts = [0, 0];
-      return taken;
-    };
+    const { count, take } = counter(tracer);
     return [tracer.registerFgraph({ entry: count }), take];
   },
   registerFtrace: (tracer) => {
-    let counts: [number, number] = [0, 0];
-    const count = () => void counts[tracer.currentTask.pid === 1 ? 0 : 1]++;
-    const take = (): [number, number] => {
-      const taken = counts;
-      counts = [0, 0];
-      return taken;
-    };
+    const { count, take } = counter(tracer);
     return [tracer.registerFtrace({ call: count }), take];
   },
 };
