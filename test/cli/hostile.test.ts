@@ -39,6 +39,14 @@ onLinux('what Linux has', () => {
     });
   });
 
+  test('trace: what lies among the recordings and is no file is not waited for', async () => {
+    const body = `wasm.run(); require('child_process').execFileSync('mkfifo', [require('path').dirname(process.env.FPROBE_REQUEST) + '/999999-0.fprobe'])`;
+    const { end, stdout, stderr } = await fprobe(['trace', 'node', ...script(body)]);
+    expect(end).toBe(0);
+    expect(stdout).toContain('run() {');
+    expect(stderr).toMatch(/^fprobe: cannot read .*\/999999-0\.fprobe: it is a pipe \(expected a file\)$/m);
+  });
+
   test('trace: a program that is killed leaves nothing, which is said', async () => {
     const { end, stderr } = await fprobe([
       'trace',
