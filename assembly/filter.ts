@@ -66,7 +66,6 @@ export function set_put(place: u32, site: u32, on: bool): bool {
   if (wordOf(site) < load<u32>(set, SET_BYTES)) {
     mark(set, site, on);
   } else if (on) {
-    begin();
     const larger = setFor(set, site);
     if (larger == NO_MEMORY) return false;
     mark(larger, site, true);
@@ -184,8 +183,7 @@ export function site_notrace(site: u32, client: u32, on: u32): i32 {
 }
 
 function edit(site: u32, client: u32, pair: u32, half: u32, on: u32): i32 {
-  // Of users nothing is allocated but for a larger set.
-  if (client >= <u32>FGRAPH_ARRAY_SIZE) begin();
+  begin();
   return pair && site_exists(site) ? filter_put(client, pair + half, site, on != 0) : -EINVAL;
 }
 

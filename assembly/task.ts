@@ -28,6 +28,7 @@ const ROOM_FRAMES: u32 = 128;
 /// What an export begins with that changes several places in a row: traps unless there is stack for whatever it calls,
 /// and leaves direct mode. The engine that runs us may find at any call that its stack is full, and traps there; a list
 /// would stay half changed. A frame takes 40 bytes or more, so these are 5 KiB at least; a quarter of it is enough.
+/// Only at the beginning: called by a function that has changed something, it would trap where it must not.
 export function begin(): void {
   descend(ROOM_FRAMES);
   sync();

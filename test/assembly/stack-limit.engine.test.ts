@@ -114,6 +114,17 @@ const CASES: Readonly<Record<string, Case>> = {
     engine.exports.site_want(5, handle, 1);
     return () => engine.exports.site_want(5, handle, 0);
   },
+  'site_want of a user': (engine) => {
+    const index = user(engine);
+    engine.exports.site_want(5, index, 1);
+    return () => engine.exports.site_want(6, index, 1);
+  },
+  'site_want of a user, a larger set': (engine) => {
+    const index = user(engine);
+    engine.exports.site_add(1000);
+    engine.exports.site_want(5, index, 1);
+    return () => engine.exports.site_want(900, index, 1);
+  },
   'site_notrace of a user': (engine) => {
     const index = user(engine);
     engine.exports.site_want(5, index, 1);
