@@ -68,6 +68,7 @@ const COLD = [
   '*/gops/gops_registered',
   '*/direct/direct_sync',
   '*/direct/direct_fits',
+  '*/direct/direct_count',
   '*/direct/countReturns',
   '*/gops/attachRing',
   '*/gops/detachRing',

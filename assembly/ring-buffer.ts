@@ -274,6 +274,7 @@ export function ring_create(pages: u32, mode: u32): u32 {
 /// Makes `task` the one that records here; 0 = nobody.
 export function ring_attach(ring: u32, task: u32): void {
   store<u32>(ring, task, RING_TASK);
+  store<u32>(ring, 0, RING_RUN_PID);
   store<u32>(ring, u32.MAX_VALUE, RING_OLD); // whatever is in flight on its stack did not begin on this page
 }
 

@@ -106,6 +106,19 @@ test('a run that nothing follows is one record; the next call is preceded by wha
   expect(decoded(engine, ring).map(({ site, repeats }) => [site, repeats])).toEqual([[1, 0]]);
 });
 
+test('a buffer that another one records into begins without a run', async () => {
+  const { engine, exports, ring, ops } = await start(FUNC_NO_REPEATS);
+  exports.leave(exports.enter(1));
+  exports.ops_unregister(ops);
+  const next = engine.registerOps(layout.OPS_FUNCTION, ring, FUNC_NO_REPEATS);
+  exports.site_want(1, next, 1);
+  exports.leave(exports.enter(1));
+  expect(decoded(engine, ring).map(({ site, repeats }) => [site, repeats])).toEqual([
+    [1, 0],
+    [1, 0],
+  ]);
+});
+
 test('a run ends after 65535 repeats', async () => {
   const { engine, exports, ring } = await start(FUNC_NO_REPEATS);
   for (let i = 0; i < 65538; i++) exports.leave(exports.enter(3));

@@ -116,7 +116,14 @@ async function run(seed: number): Promise<void> {
       case 12: {
         const kind = 1 + random.below(3);
         const handler = kind === layout.OPS_FUNCTION ? random.pick([0, ...ringsOf(engine)]) : 1;
-        return ['ops_register', kind, handler, random.oneIn(5) ? random.pick([4, 32, 1 << 17]) : 0];
+        return [
+          'ops_register',
+          kind,
+          handler,
+          random.oneIn(5)
+            ? random.pick([4, 32, 1 << 17, ...[1, 2, 3, 4, 5].map((set) => set << layout.FUNC_SHIFT)])
+            : 0,
+        ];
       }
       case 13:
         return ['site_want', site, handle(), random.below(4)];
@@ -138,6 +145,8 @@ async function run(seed: number): Promise<void> {
         return ['fgraph_register', kind, entry, ret, kind === 1 ? random.pick([0, ...ringsOf(engine)]) : 0];
       }
       case 2:
+        if (random.oneIn(3))
+          return ['graph_options', random.below(8), random.below(64) & ~layout.GRAPH_HAS_THRESHOLD, 0];
         return ['graph_set_ring', random.below(8), random.pick(tasksOf(engine)), random.pick([0, ...ringsOf(engine)])];
       case 3:
         return ['ring_create', 1 << random.below(3), random.below(2)];
