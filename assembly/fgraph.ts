@@ -68,8 +68,8 @@ function isSingle(users: u32): bool {
   return users != 0 && !(users & (users - 1));
 }
 
-/// Whether telling `users` of an event runs anything outside of the engine. Only then is the lock needed: the built-in
-/// users cannot be interrupted.
+/// Whether telling `users` of an event runs anything outside of the engine, or lets a graph see arguments and results, which
+/// are found by the lock. Only then is it needed: the built-in users cannot be interrupted.
 function callsOut(users: u32, mono: bool): bool {
   return <bool>(users & load<u32>(0, ABI_CALLING_MASK)) || (mono && anyTimed(users));
 }
