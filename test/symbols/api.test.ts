@@ -220,10 +220,9 @@ describe('options of instantiate', () => {
     const load = (options: object) => tracer.instantiate(tiny, {}, options);
     await expect(load({ symbols: '0:a\n?' })).rejects.toThrow(SymbolMapError);
     await expect(load({ symbols: '0:a\n?' })).rejects.toThrow("symbols:2: '?', expected INDEX:NAME or INDEX NAME");
-    await expect(load({ symbols: 5 })).rejects.toThrow('symbols is number, expected the text of a symbol map or a Map');
-    await expect(load({ sourceMap: {} })).rejects.toThrow(
-      'sourceMap is [object Object], expected the text of a source map',
-    );
+    await expect(load({ symbols: 5 })).rejects.toThrow('symbols is 5, expected the text of a symbol map or a Map');
+    await expect(load({ symbols: new Map([[0, 5]]) })).rejects.toThrow('symbols has 5 at 0, expected names at indices');
+    await expect(load({ sourceMap: {} })).rejects.toThrow('sourceMap is an object, expected a string');
     await expect(load({ debugInfo: 'x' })).rejects.toThrow(TypeError);
   });
 });
