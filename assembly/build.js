@@ -44,8 +44,6 @@ const COLD = [
   '*/fgraph/settle',
   '*/fgraph/askBuiltin',
   '*/fgraph/tellBuiltin',
-  '*/callback/fprobe_entry',
-  '*/callback/fprobe_return',
   '*/fprobe/register/*',
   '*/fprobe/location/location_make',
   '*/fprobe/location/location_settle',
@@ -64,7 +62,6 @@ const COLD = [
   '*/ring-buffer/ring_attach',
   '*/task/task_exists',
   '*/task/sync',
-  '*/task/begin',
   '*/gops/gops_registered',
   '*/direct/direct_sync',
   '*/direct/direct_fits',
@@ -84,8 +81,7 @@ const COLD = [
 /// another apart that an entry needs.
 const TINY = 5;
 
-const cold = COLD.map((pattern) => new RegExp(`^assembly${pattern.slice(1).replaceAll('*', '.*')}$`));
-const isCold = (name) => cold.some((pattern) => pattern.test(name));
+const cold = COLD.map((pattern) => ({ pattern, regexp: new RegExp(`^assembly${pattern.slice(1).replaceAll('*', '.*')}$`) }));
 const nodes = (body) => (body ? binaryen.emitText(body).split('(').length - 1 : 0);
 
 mkdirSync('build', { recursive: true });
@@ -105,12 +101,16 @@ module.setFeatures(
     Features.BulkMemory |
     Features.BulkMemoryOpt,
 );
+const idle = new Set(COLD);
 for (let i = 0; i < module.getNumFunctions(); i++) {
   const { name, body } = binaryen.getFunctionInfo(module.getFunctionByIndex(i));
-  if (!isCold(name) || nodes(body) < TINY) continue;
+  const matching = cold.filter(({ regexp }) => regexp.test(name));
+  if (matching.length === 0 || nodes(body) < TINY) continue;
+  for (const { pattern } of matching) idle.delete(pattern);
   binaryen.setPassArgument('no-inline', name);
   module.runPasses(['no-inline']);
 }
+if (idle.size > 0) throw new Error(`no function is kept apart by ${[...idle].join(', ')}: renamed, or too small`);
 binaryen.setOptimizeLevel(3);
 binaryen.setShrinkLevel(0);
 binaryen.setAlwaysInlineMaxSize(12);
