@@ -235,6 +235,11 @@ export class Engine {
     return handle;
   }
 
+  /// Whether tracing was stopped for good, by `kill` or since a shadow stack made no sense any more.
+  get isDead(): boolean {
+    return this.memory.load32(layout.ABI_DEAD) !== 0;
+  }
+
   /// Registers a function-graph user and returns its index; arguments as of the export.
   registerFgraph(kind: number, entry: number, ret: number, aux: number): number {
     return check(this.exports.fgraph_register(kind, entry, ret, aux), 'cannot register a function-graph user', {

@@ -152,7 +152,8 @@ export class FunctionTracer extends Watcher {
       }
       pieces.push(piece);
     }, consume);
-    yield text.header({ entries, written: entries + this.lost, cpu: 0, cpus: 1, release: '', model: '' });
+    const info = { entries, written: entries + this.lost, cpu: 0, cpus: 1, release: '', model: '' };
+    yield text.header(info, this.#host.engine.isDead);
     yield* pieces;
     yield text.end();
   }

@@ -117,7 +117,7 @@ export class GraphTracer extends Watcher {
     const { consume = false, ...columns } = readOptions('text', options, TEXT);
     checkBoolean('consume', consume);
     const text = new GraphText({ ...this.#columns, ...columns }, this.#symbols);
-    yield text.header();
+    yield text.header(undefined, this.#host.engine.isDead);
     const event = new TraceEvent();
     const events = new Merge(this.#buffers.sources(consume));
     const pieces: string[] = [];

@@ -120,7 +120,7 @@ export class LatencyTracer implements InterruptObserver {
     const forced = { cpu: true, proc: true, relative: true, duration: true, latencyFormat: true, tracer: this.name };
     const text = new GraphText({ ...columns, ...forced, start: section?.start ?? 0 }, this.#symbols);
     const events = section?.events ?? [];
-    let out = text.header({
+    const info = {
       entries: events.length,
       written: events.length + (section?.lost ?? 0),
       cpu: section?.task.cpu ?? 0,
@@ -132,7 +132,8 @@ export class LatencyTracer implements InterruptObserver {
         comm: section.task.comm,
         pid: section.task.pid,
       },
-    });
+    };
+    let out = text.header(info, this.#host.engine.isDead);
     for (const event of events) out += text.push(event);
     return out + text.end();
   }

@@ -230,6 +230,10 @@ describe('start-up self tests', () => {
   test('kill with frames in flight: they end, no new one comes, ENODEV from then on', async () => {
     const { tracer, f } = await start();
     const heard: string[] = [];
+    const texts = [tracer.startGraph({ filter: 'nap' }), tracer.startFunction({ filter: 'nap' })];
+    const irqs = tracer.startLatency('irqsoff');
+    const heads = () => [...texts, irqs].map((tracer) => tracer.read().split('\n').slice(2, 4));
+    expect(heads().flat().join()).not.toMatch(/CORRUPTED/);
     const user = tracer.registerFgraph({
       filter: ['outer', 'all', 'nap'],
       entry(event) {
@@ -253,6 +257,8 @@ describe('start-up self tests', () => {
     }
     user.unregister();
     expect(tracer.frames()).toEqual([]);
+    const warning = ['# WARNING: FUNCTION TRACING IS CORRUPTED', '#          MAY BE MISSING FUNCTION EVENTS'];
+    expect(heads()).toEqual([warning, warning, warning]); // §8
   });
 });
 

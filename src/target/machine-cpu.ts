@@ -238,8 +238,7 @@ function failure(error: number, what: string, task: MachineTask, engine: Engine)
     case layout.ECHILD:
       return new EngineError('ECHILD', `${where}: no function or interrupt to end`);
     case layout.EFAULT: {
-      const dead = engine.memory.load32(engineLayout.ABI_DEAD) !== 0;
-      const why = dead
+      const why = engine.isDead
         ? 'the shadow stack does not fit the frame that returns; the engine stopped tracing for good'
         : 'it did not come back to its caller';
       return new EngineError('EFAULT', `${where}: ${why}`);

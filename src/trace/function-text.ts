@@ -130,10 +130,10 @@ export class FunctionText {
     this.#names = names;
   }
 
-  /// The lines above the events.
-  header(info: BufferInfo): string {
+  /// The lines above the events. `isDead`: the engine was stopped for good.
+  header(info: BufferInfo, isDead = false): string {
     const { contextInfo, latencyFormat, irqInfo, recordTgid } = this.#options;
-    const text = tracerLine(TRACER);
+    const text = tracerLine(TRACER, isDead);
     if (!contextInfo) return text;
     if (latencyFormat) return info.entries === 0 ? text : text + latencyBanner(TRACER, info) + LATENCY_KEY;
     const counts = `# entries-in-buffer/entries-written: ${info.entries}/${info.written}   #P:${info.cpus}\n#\n`;

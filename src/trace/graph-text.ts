@@ -141,10 +141,10 @@ export class GraphText {
   }
 
   /// The lines above the events. `info` is what latency-format's banner tells; that format prints no banner and no columns
-  /// above an empty buffer (`info.entries` 0).
-  header(info?: BufferInfo): string {
+  /// above an empty buffer (`info.entries` 0). `isDead`: the engine was stopped for good.
+  header(info?: BufferInfo, isDead = false): string {
     const { abstime, relative, cpu, proc, duration, contextInfo, latencyFormat, tracer } = this.#options;
-    let text = tracerLine(tracer);
+    let text = tracerLine(tracer, isDead);
     if (!contextInfo) return text;
     let left1 = '';
     let left2 = '';

@@ -29,9 +29,11 @@ export interface BufferInfo {
   latency?: { us: number; comm: string; pid: number; from?: string; to?: string };
 }
 
-/// The two lines that every trace begins with.
-export function tracerLine(tracer: string): string {
-  return `# tracer: ${tracer}\n#\n`;
+/// The two lines that every trace begins with, and two more when tracing was stopped for good (spec/fgraph.md §8): whoever reads
+/// on has to know that it is not all.
+export function tracerLine(tracer: string, isDead: boolean): string {
+  const warning = '# WARNING: FUNCTION TRACING IS CORRUPTED\n#          MAY BE MISSING FUNCTION EVENTS\n';
+  return `# tracer: ${tracer}\n#\n${isDead ? warning : ''}`;
 }
 
 /// The banner of latency-format, down to its empty `#` line.
