@@ -4,9 +4,8 @@
 import * as layout from '../assembly/layout.ts';
 import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
-import { badRange, shown } from './errors.ts';
 import type { FilterPair } from './filter.ts';
-import { checkBoolean, readOptions } from './options.ts';
+import { checkBoolean, checkThreshold, readOptions } from './options.ts';
 import { TaskBuffers } from './task-buffers.ts';
 import type { Task } from './tasks.ts';
 import { type Batch, TraceEvent } from './trace/events.ts';
@@ -65,9 +64,7 @@ export class GraphTracer extends Watcher {
     const read = readOptions('startGraph', options, ['filter', 'notrace', ...BUFFER_OPTIONS, ...OPTIONS]);
     super(host.users, read, () => this.#index);
     const { threshold = 0, irqs = true, sleepTime = true, args = false, retval = false, retaddr = false } = read;
-    if (!(typeof threshold === 'number' && threshold >= 0 && threshold <= Number.MAX_SAFE_INTEGER)) {
-      throw badRange(`threshold is ${shown(threshold)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
-    }
+    checkThreshold(threshold);
     for (const [name, value] of Object.entries({ irqs, sleepTime, args, retval, retaddr })) checkBoolean(name, value);
     this.#columns = { retval, retaddr };
     this.#host = host;

@@ -1,7 +1,7 @@
 // Arguments as they come from outside. A misspelt option must not pass for a wish that was granted; and what is read may be a Proxy
 // or have getters, so it is read once, before anything is done, and what goes wrong there is told as any other bad argument.
 
-import { badType, isArray, shown } from './errors.ts';
+import { badRange, badType, isArray, shown } from './errors.ts';
 
 /// What `options` say: a copy, so that they are the same each time somebody looks. Throws TypeError unless `options` is an object
 /// whose own keys are all among `known`. `what` names who was called.
@@ -49,6 +49,12 @@ const describe = (value: unknown): string =>
 
 export function checkString(what: string, value: unknown): asserts value is string | undefined {
   if (value !== undefined && typeof value !== 'string') throw badType(`${what} is ${shown(value)}, expected a string`);
+}
+
+/// `tracing_thresh`, in units of the clock.
+export function checkThreshold(value: unknown): asserts value is number {
+  if (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER) return;
+  throw badRange(`threshold is ${shown(value)}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
 }
 
 export function checkBoolean(what: string, value: unknown): asserts value is boolean | undefined {

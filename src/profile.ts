@@ -4,7 +4,7 @@ import * as layout from '../assembly/layout.ts';
 import type { Engine } from './engine.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
-import { checkBoolean, readOptions } from './options.ts';
+import { checkBoolean, checkThreshold, readOptions } from './options.ts';
 import { type ProfileRow, profileText } from './trace/profile-text.ts';
 import { type Users, Watcher } from './users.ts';
 
@@ -28,6 +28,8 @@ export interface ProfileOptions extends FilterPair {
   readonly graphTime?: boolean;
   /// `sleep-time`: false does not count time during which the task was not the current one. Default true.
   readonly sleepTime?: boolean;
+  /// `tracing_thresh`: `text` leaves out functions whose calls took less than that on average, in units of the clock. Default 0.
+  readonly threshold?: number;
 }
 
 export class Profiler extends Watcher {
@@ -36,19 +38,22 @@ export class Profiler extends Watcher {
   readonly #symbols: Symbols;
   readonly #index: number;
   readonly #graphTime: boolean;
+  readonly #threshold: number;
   #last: FunctionStatistics[] | undefined;
 
   /// Use `Tracer.startProfile`.
   constructor(engine: Engine, users: Users, symbols: Symbols, options: ProfileOptions) {
-    const read = readOptions('startProfile', options, ['filter', 'notrace', 'graphTime', 'sleepTime']);
+    const read = readOptions('startProfile', options, ['filter', 'notrace', 'graphTime', 'sleepTime', 'threshold']);
     super(users, read, () => this.#index);
     this.#engine = engine;
     this.#users = users;
     this.#symbols = symbols;
-    const { graphTime = true, sleepTime = true } = read;
+    const { graphTime = true, sleepTime = true, threshold = 0 } = read;
     checkBoolean('graphTime', graphTime);
     checkBoolean('sleepTime', sleepTime);
+    checkThreshold(threshold);
     this.#graphTime = graphTime;
+    this.#threshold = threshold;
     this.#index = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
     engine.exports.graph_options(this.#index, sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP, 0);
     this.beginWatching();
@@ -75,7 +80,8 @@ export class Profiler extends Watcher {
   /// The table as the kernel's `trace_stat/function0` prints it, sorted by time.
   text(): string {
     const time = this.#graphTime ? 'total' : 'self';
-    return profileText(this.rows().map((row): ProfileRow => ({ name: row.name, hits: row.count, time: row[time] })));
+    const rows = this.rows().map((row): ProfileRow => ({ name: row.name, hits: row.count, time: row[time] }));
+    return profileText(rows, this.#threshold);
   }
 
   /// Zeroes all counts.

@@ -147,6 +147,17 @@ test('tracing_thresh: only returns, of what took that long', async () => {
   expect(() => tracer.startGraph({ threshold: -1 })).toThrow(RangeError);
 });
 
+test('tracing_thresh of a profile: what takes less on average is not shown', async () => {
+  const { tracer, f } = await start();
+  const [all, some] = [0, 3].map((threshold) => tracer.startProfile({ threshold }));
+  f.main();
+  const names = (text: string) => Array.from(text.matchAll(/^ {2}(\w+) +\d/gm), ([, name]) => name).sort();
+  expect(names(all.text())).toEqual(['leaf', 'main', 'mid']);
+  expect(names(some.text())).toEqual(['main', 'mid']);
+  expect(some.rows()).toHaveLength(3);
+  expect(() => tracer.startProfile({ threshold: -1 })).toThrow(RangeError);
+});
+
 test('graph-time and sleep-time of profiles and graphs', async () => {
   const { tracer, f, setBack } = await start();
   const profiles = [{}, { graphTime: false }, { sleepTime: false }].map((options) => tracer.startProfile(options));

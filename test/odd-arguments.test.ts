@@ -291,7 +291,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
         },
       ],
       startFunction: () => [{ ...ioctl, bufferPages: 1, mode: 'stop', parents: true }],
-      startProfile: () => [{ ...ioctl, graphTime: true, sleepTime: true }],
+      startProfile: () => [{ ...ioctl, graphTime: true, sleepTime: true, threshold: 1 }],
       startLatency: ({ latency }) => {
         latency.unregister();
         return ['wakeup', { ...ioctl, threshold: 1, events: 10 }];
