@@ -11,7 +11,7 @@
 import { fprobe_leave_site } from './fprobe/register';
 import { stats_resize } from './gops';
 import {
-  ABI_MANAGER, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, LIST_COUNT, LIST_SLOTS, OPS_FLAGS,
+  ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, LIST_COUNT, LIST_SLOTS, OPS_FLAGS,
   OPS_FL_DIRECT, OPS_FL_REGS_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_FL_DIRECT_EN, SITE_FL_DISABLED, SITE_FL_ENABLED,
   SITE_FL_REGS, SITE_FL_REGS_EN, SITE_FL_TOUCHED, SITE_GRAPH_MASK, SITE_IP, SITE_MANAGED, SITE_OPS, SITE_SHIFT,
 } from './layout';
@@ -70,7 +70,7 @@ export function site_add(count: u32): i32 {
     store<u32>(0, first, ABI_SITE_COUNT);
     return error;
   }
-  if (load<u32>(0, ABI_MANAGER)) for (let site = first; site < first + count; site++) manager_site(site);
+  for (let site = first; site < first + count; site++) manager_site(site);
   return <i32>first;
 }
 

@@ -30,7 +30,7 @@ export function checkPids(what: string, value: unknown): readonly number[] {
   if (wrong !== undefined || pids.includes(undefined)) {
     throw badRange(`${what}: a pid is ${shown(wrong)}, expected a whole number from 0 to ${PID_MAX}`);
   }
-  return pids as number[];
+  return Object.freeze(pids as number[]); // the caller may see it, and edit it by `setPids` alone
 }
 
 const ignores = ({ pids, notracePids }: PidFilter, pid: number): boolean =>

@@ -4,12 +4,19 @@
 
 import type { Engine } from './engine.ts';
 import { compileHalves, type Filter, type FilterHalves, type FilterPair, isMatch } from './filter.ts';
+import { readArray } from './options.ts';
 import { checkPids, type PidFilter, Pids } from './pids.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { Tasks } from './tasks.ts';
 
-/// The caller's array may change later.
-const copy = (filter: Filter | undefined): Filter | undefined => (Array.isArray(filter) ? [...filter] : filter);
+/// The caller's array may change later, or say something else each time it is read.
+const copyHalf = (what: keyof FilterPair, filter: Filter | undefined): Filter | undefined =>
+  typeof filter === 'object' ? (Object.freeze(readArray(what, filter) as string[] | undefined) ?? filter) : filter;
+
+const copyPair = ({ filter, notrace }: FilterPair): FilterPair => ({
+  filter: copyHalf('filter', filter),
+  notrace: copyHalf('notrace', notrace),
+});
 
 /// Somebody whom some of the functions concern.
 interface Selection {
@@ -43,8 +50,8 @@ class Watch implements Watching {
     this.#users = users;
     this.#client = client;
     this.#only = only;
-    this.#halves = this.#compile(pair);
-    this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
+    this.#pair = copyPair(pair);
+    this.#halves = this.#compile(this.#pair);
   }
 
   #compile(pair: FilterPair): FilterHalves<TargetSite> {
@@ -68,7 +75,7 @@ class Watch implements Watching {
   /// Takes over the fields that `change` has; the others stay. Calls under way are left as they were entered. Throws TypeError for
   /// what is no filter, ENOMEM; nothing has changed then.
   edit(change: FilterPair): void {
-    const pair = { ...this.#pair, ...change };
+    const pair = copyPair({ ...this.#pair, ...change });
     const before = this.#halves;
     this.#halves = this.#compile(pair);
     try {
@@ -77,7 +84,7 @@ class Watch implements Watching {
       this.#halves = before;
       throw error;
     }
-    this.#pair = { filter: copy(pair.filter), notrace: copy(pair.notrace) };
+    this.#pair = pair;
   }
 }
 

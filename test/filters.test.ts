@@ -332,3 +332,48 @@ test('the union, at random: calls are those of whoever is left, counts those of 
     }
   }
 });
+
+describe('a filter is read once', () => {
+  /// Says `first` when it is read for the first time, then `later`, or throws it.
+  const fickle = (first: string, later: string | Error): string[] => {
+    let reads = 0;
+    return new Proxy([first], {
+      get(items, key, receiver) {
+        if (key !== '0') return Reflect.get(items, key, receiver);
+        if (reads++ === 0) return first;
+        if (later instanceof Error) throw later;
+        return later;
+      },
+    });
+  };
+
+  test('an array that says something else each time', async () => {
+    const { tracer, f } = await start();
+    const heard: string[] = [];
+    const user = tracer.registerFgraph({ filter: fickle('tick', 'nap'), entry: ({ name }) => void heard.push(name) });
+    expect([user.filter, user.matched]).toEqual([['tick'], 1]);
+    f.all();
+    expect(user.setFilter(fickle('nap', 'tick'))).toBe(1);
+    expect(user.filter).toEqual(['nap']);
+    f.all();
+    expect(user.setFilter(fickle('tick', new Error('read twice')))).toBe(1);
+    expect(user.filter).toEqual(['tick']);
+    f.all();
+    expect(user.setNotrace(fickle('tick', 'nap'))).toBe(0);
+    expect(user.notrace).toEqual(['tick']);
+    f.all();
+    expect(heard).toEqual(['tick', 'nap', 'tick']);
+  });
+
+  test('what a client shows of its filters is not a way to edit them', async () => {
+    const { tracer } = await start();
+    const graph = tracer.startGraph({ filter: ['tick'], notrace: ['nap'] });
+    graph.setPids([1]);
+    graph.setNotracePids([2]);
+    for (const half of [graph.filter, graph.notrace, graph.pids, graph.notracePids] as unknown[][]) {
+      expect(() => half.push('clock_read')).toThrow(TypeError);
+    }
+    expect(graph.setNotrace('rcu_core')).toBe(1);
+    expect(graph.filter).toEqual(['tick']);
+  });
+});

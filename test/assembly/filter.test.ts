@@ -57,6 +57,17 @@ test('the match rule, and "no function" is not "no filter"', async () => {
   expect(wanted(register(undefined))).toEqual(without());
 });
 
+test('who only keeps frames and has no filter is told of sites to come as well', async () => {
+  const { engine, exports, wanted, managed, without, check } = await start();
+  const user = engine.registerFgraph(layout.GOPS_FRAME, 0, 0, 0);
+  engine.setFilter(user, undefined, [1]);
+  engine.addSites(3);
+  expect(wanted(user)).toEqual(without(1));
+  expect(exports.enter(42)).not.toBe(0);
+  expect(managed()).toEqual([]); // the manager does not stand for him
+  check();
+});
+
 test('the manager, row by row', async () => {
   const first = await start();
   first.register([1, 2, 3], [3]); // first subops, with a filter: F - N
