@@ -231,7 +231,15 @@ export class Engine {
     memory.u64[(at + fprobeLayout.REQUEST_STEP) >>> layout.WORD_SHIFT] = BigInt(request.step ?? 0);
     memory.u32.set(sites, (at + fprobeLayout.REQUEST_SITES) >>> 2);
     const handle = exports.fprobe_register(sites.length);
-    if (handle < 0n) check(Number(handle), `cannot register a probe on ${sites.length} functions`);
+    if (handle < 0n) {
+      check(Number(handle), `cannot register a probe on ${sites.length} functions`, {
+        ENOSPC:
+          request.exit === 0
+            ? OPS_FULL
+            : `${layout.FGRAPH_ARRAY_SIZE} users of the function graph are registered already, unregister one first`,
+        ENODEV: STOPPED,
+      });
+    }
     return handle;
   }
 
@@ -244,13 +252,16 @@ export class Engine {
   registerFgraph(kind: number, entry: number, ret: number, aux: number): number {
     return check(this.exports.fgraph_register(kind, entry, ret, aux), 'cannot register a function-graph user', {
       ENOSPC: `${layout.FGRAPH_ARRAY_SIZE} are registered already, unregister one first`,
-      ENODEV: 'the engine was stopped for good',
+      ENODEV: STOPPED,
     });
   }
 
   /// Registers plain ops and returns their handle; arguments as of the export.
   registerOps(kind: number, handler: number, flags = 0): number {
-    return check(this.exports.ops_register(kind, handler, flags), 'cannot register function-trace ops');
+    return check(this.exports.ops_register(kind, handler, flags), 'cannot register function-trace ops', {
+      ENOSPC: OPS_FULL,
+      ENODEV: STOPPED,
+    });
   }
 
   /// Replaces both halves of the filter of a client; `undefined`: no hash, every site for the filter and none for the notrace.
@@ -275,6 +286,9 @@ export class Engine {
     check(this.exports.site_notrace(site, client, 1), 'cannot add a function to a notrace filter');
   }
 }
+
+const OPS_FULL = `${layout.OPS_SLOT_MASK + 1} plain ops are registered already, unregister one first`;
+const STOPPED = 'the engine was stopped for good';
 
 /// `result`, unless it is an error. `why` explains codes.
 function check(result: number, what: string, why: Readonly<Record<string, string>> = {}): number {

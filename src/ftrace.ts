@@ -3,7 +3,7 @@
 import * as layout from '../assembly/layout.ts';
 import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
-import { badType } from './errors.ts';
+import { badType, shown } from './errors.ts';
 import { compileFilter, type FilterPair } from './filter.ts';
 import { Failures, isPromise } from './handlers.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
@@ -67,7 +67,9 @@ export class FtraceOps extends Watcher {
     checkString('name', name);
     checkBoolean('guarded', guarded);
     checkBoolean('parents', parents);
-    if (saveRegs !== 'if-supported') checkBoolean('saveRegs', saveRegs);
+    if (typeof saveRegs !== 'boolean' && saveRegs !== 'if-supported') {
+      throw badType(`saveRegs is ${shown(saveRegs)}, expected true, false or 'if-supported'`);
+    }
     if (call === undefined) throw badType('registerFtrace: expected call, the function to be called');
     const wasm = isWasm('call', call) === true;
     this.name = name;

@@ -39,7 +39,7 @@ export class GraphRules {
   }
   set maxDepth(depth: number) {
     if (!Number.isInteger(depth) || depth < 0 || depth > DEPTH_MAX) {
-      throw badRange(`maxDepth is ${shown(depth)}, expected a whole number from 0 (unlimited) to ${DEPTH_MAX}`);
+      throw badRange(`maxGraphDepth is ${shown(depth)}, expected a whole number from 0 (unlimited) to ${DEPTH_MAX}`);
     }
     this.#engine.exports.graph_depth(depth);
     this.#depth = depth;

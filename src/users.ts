@@ -230,9 +230,13 @@ export class Users {
     if (watched) this.#updateGates();
   }
 
-  /// Hands the filters of `watch` to the engine again, since they changed. Throws ENOMEM, and all is as it was then.
+  /// Hands the filters of `watch` to the engine again, since they changed; one that was not added only counts anew. Throws ENOMEM,
+  /// and all is as it was then.
   refilter(watch: Watching): void {
-    if (!this.#watches.has(watch)) return;
+    if (!this.#watches.has(watch)) {
+      watch.matched = this.#count(watch.halves);
+      return;
+    }
     watch.matched = this.#hand(watch.halves, watch.client);
     this.#updateGates();
   }
@@ -302,6 +306,12 @@ export class Users {
       }
     }
     this.#engine.setFilter(client, filter, notrace);
+    return matched;
+  }
+
+  #count(halves: FilterHalves<TargetSite>): number {
+    let matched = 0;
+    for (const { sites } of this.#targets) for (const site of sites) if (isMatch(halves, site)) matched++;
     return matched;
   }
 

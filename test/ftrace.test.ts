@@ -51,7 +51,9 @@ test('full registers: there are none in WebAssembly (spec/fgraph.md §1.2, §14)
   (instance.exports.f as () => void)();
   expect(calls).toBe(1);
   for (const saveRegs of [1, 'yes', null, {}]) {
-    expect(() => tracer.registerFtrace({ ...options, saveRegs: saveRegs as boolean })).toThrow(/saveRegs is/);
+    expect(() => tracer.registerFtrace({ ...options, saveRegs: saveRegs as boolean })).toThrow(
+      /saveRegs is .*, expected true, false or 'if-supported'/,
+    );
   }
 });
 
@@ -129,6 +131,9 @@ describe('what it is told', () => {
     expect(tracer.registerFtrace({ call: () => {}, parents: false }).registered).toBe(true);
     expect(codeOf(() => tracer.registerFtrace(first))).toBe('ENOSPC');
     expect(first.registered).toBe(false);
+    expect(() => tracer.registerFprobe({ filter: 'f?', exit: () => {} })).toThrow(
+      /on 4 functions: 16 users of the function graph are registered already.*ENOSPC/,
+    );
     users[0].unregister();
     expect(tracer.registerFtrace(first).registered).toBe(true);
   });

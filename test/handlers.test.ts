@@ -224,6 +224,19 @@ describe('calls and changes from inside of handlers', () => {
     expect(tracer.counts()).toMatchObject(BALANCED);
   });
 
+  test('a filter that is changed before a user is registered again', async () => {
+    const { tracer, f } = await start();
+    const heard: string[] = [];
+    const user = tracer.registerFgraph({ filter: 'outer', entry: (event) => void heard.push(event.name) });
+    user.unregister();
+    expect([user.setFilter(), user.setNotrace(['*er', 'trap'])]).toEqual([4, 1]);
+    f.outer(1);
+    expect([tracer.enabledFunctions(), heard]).toEqual([[], []]);
+    expect(tracer.registerFgraph(user).matched).toBe(1);
+    f.outer(1);
+    expect(heard).toEqual(['middle']);
+  });
+
   test('gates follow: what nobody wants any more is not entered', async () => {
     const { tracer, f } = await start();
     const user = tracer.registerFgraph({ filter: 'inner', entry: () => true });
