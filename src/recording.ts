@@ -272,11 +272,14 @@ const HEADER_FIELDS: Readonly<Record<keyof RecordingHeader, string>> = {
   notes: 'list',
 };
 
+/// What the lists of a header hold.
+const ITEMS = { command: 'string', modules: 'object', symbols: 'object', globs: 'object', notes: 'string' } as const;
+
 /// The checksum holds, so this is what some writer wrote: what is looked for is another writer's idea of the fields.
 function parseHeader(file: string, text: string): RecordingHeader {
   let header: Record<string, unknown>;
   try {
-    header = JSON.parse(text);
+    header = JSON.parse(text) ?? {};
   } catch (error) {
     throw new RecordingError(file, START, `a header that is no JSON (${(error as Error).message})`, 'JSON');
   }
@@ -285,6 +288,11 @@ function parseHeader(file: string, text: string): RecordingHeader {
     if (value === undefined && kind.endsWith('nothing')) continue;
     const is = Array.isArray(value) ? 'list' : value === null ? 'null' : typeof value;
     if (!kind.startsWith(is)) throw new RecordingError(file, START, `header with ${key}: ${is}`, `${key}: ${kind}`);
+  }
+  for (const [key, kind] of Object.entries(ITEMS)) {
+    const wrong = (header[key] as unknown[]).findIndex((item) => item === null || typeof item !== kind);
+    if (wrong >= 0)
+      throw new RecordingError(file, START, `header with an odd ${key}[${wrong}]`, `${key}: list of ${kind}s`);
   }
   return header as unknown as RecordingHeader;
 }

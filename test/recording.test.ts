@@ -121,6 +121,12 @@ describe('recordings', () => {
     expect(refused(readFileSync(path)).message).toBe(
       'F: header with symbols: number at byte 24, expected symbols: list',
     );
+    writeRecording(path, { ...HEADER, symbols: [null as never] }, []);
+    expect(refused(readFileSync(path)).message).toBe(
+      'F: header with an odd symbols[0] at byte 24, expected symbols: list of objects',
+    );
+    writeRecording(path, null as never, []);
+    expect(refused(readFileSync(path)).message).toMatch(/^F: header with pid: undefined at byte 24/);
     writeRecording(path, { ...HEADER, tracer: 'profile' }, [new Uint8Array(41)]);
     expect(refused(readFileSync(path)).offset).toBe(16);
   });
