@@ -71,17 +71,17 @@ export class GraphTracer extends Watcher {
     this.#symbols = symbols;
     this.#buffers = new TaskBuffers(host, read, () => this.#index);
     this.#index = host.engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, 0);
-    try {
-      host.tasks.observe(this.#buffers);
-    } catch (error) {
-      this.unregister();
-      throw error;
-    }
     const skipped = (irqs ? 0 : layout.GRAPH_SKIP_IRQS) | (sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP);
     const noted =
       (args ? layout.GRAPH_ARGUMENTS : 0) | (retval ? layout.GRAPH_RESULTS : 0) | (retaddr ? layout.GRAPH_CALLERS : 0);
     host.engine.exports.graph_options(this.#index, skipped | noted, threshold);
-    this.beginWatching();
+    try {
+      host.tasks.observe(this.#buffers);
+      this.beginWatching();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /// Events that were dropped or overwritten before anybody read them.

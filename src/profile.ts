@@ -56,7 +56,12 @@ export class Profiler extends Watcher {
     this.#threshold = threshold;
     this.#index = engine.registerFgraph(layout.GOPS_PROFILE, 0, 0, 0);
     engine.exports.graph_options(this.#index, sleepTime ? 0 : layout.GRAPH_SKIP_SLEEP, 0);
-    this.beginWatching();
+    try {
+      this.beginWatching();
+    } catch (error) {
+      this.unregister();
+      throw error;
+    }
   }
 
   /// The functions that were called, those with the largest self time first. After `unregister`: as they were then.

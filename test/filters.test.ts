@@ -2,8 +2,11 @@
 // start-up self tests of spec/fgraph.md §14 that section B does not have, and the rule of the union (§1.5) at random.
 
 import { afterAll, describe, expect, test } from 'vitest';
+import { ABI_GOPS_MASK } from '../assembly/layout.ts';
 import { assembleText } from '../bench/shapes.ts';
-import { type FgraphUser, type GraphTracer, Tracer } from '../src/index.ts';
+import type { EngineExports } from '../src/engine.ts';
+import { GraphTracer } from '../src/graph.ts';
+import { type FgraphUser, Tracer } from '../src/index.ts';
 import { Random, runSeed } from './assembly/engine.ts';
 import { Manager } from './assembly/manager.ts';
 
@@ -377,3 +380,25 @@ describe('a filter is read once', () => {
     expect(graph.filter).toEqual(['tick']);
   });
 });
+
+test.each(['startGraph', 'startProfile'] as const)(
+  '%s: no memory for the filter alone leaves nothing behind',
+  async (name) => {
+    const { tracer } = await start();
+    const { block_alloc: allocate, memory } = tracer.engine as EngineExports;
+    const begin = () =>
+      name === 'startGraph'
+        ? tracer.startGraph({ filter: 'tick', bufferPages: 1 })
+        : tracer.startProfile({ filter: 'tick' });
+    const first = begin();
+    for (let size = 2 ** 30; size >= 1; ) if (allocate(size) === 0) size /= 2;
+    // Gives back room for all that it needs, of which the filter's is taken.
+    if (first instanceof GraphTracer) first.close();
+    else first.unregister();
+    while (allocate(1) !== 0);
+    for (let again = 0; again < 3; again++) {
+      expect(begin).toThrow('cannot set a filter (ENOMEM)');
+      expect(new DataView(memory.buffer).getUint32(ABI_GOPS_MASK, true)).toBe(0);
+    }
+  },
+);
