@@ -46,7 +46,7 @@ import { profile_entry, profile_exit } from './tracer/profile';
 export const GONE: u32 = u32.MAX_VALUE;
 
 /// The users of a site, also those who pass the task over.
-function siteUsers(site: u32): u32 {
+export function siteUsers(site: u32): u32 {
   return load<u32>(site_address(site), SITE_USERS) & FGRAPH_ARRAY_MASK;
 }
 
@@ -55,12 +55,12 @@ function fprobes(): u32 {
   return load<u32>(0, ABI_FPROBE_GRAPH);
 }
 
-function anyTimed(users: u32): bool {
+export function anyTimed(users: u32): bool {
   return <bool>(users & load<u32>(0, ABI_TIMED_MASK));
 }
 
 /// The users above `index`.
-function above(users: u32, index: u32): u32 {
+export function above(users: u32, index: u32): u32 {
   return users & ~((2 << index) - 1);
 }
 
@@ -94,14 +94,14 @@ function isCaller(kind: u32): bool {
 }
 
 /// Asks `users` whether they accept the activation whose frame is at `base`. Returns those who did, as they stand in the
-/// frame, or GONE with the frame. Without `lock`, if none of them calls out.
+/// frame, with those who stood there before; or GONE with the frame. Without `lock`, if none of them calls out.
 export function fgraph_ask(
   task: u32, lock: u32, serial: u32, site: u32, base: u32, users: u32, mono: bool, clock: u64
 ): u32 {
   // The event takes its number when somebody accepts it, and another one if a handler made events of its own since.
-  let taken = false;
   let time = clock;
-  let word: u32 = FRAME_BITMAP_EMPTY; // what stands in the frame if somebody accepts
+  let word = load<u32>(base, FRAME_BITMAP) | FRAME_BITMAP_EMPTY; // what stands in the frame if somebody accepts
+  let taken = word != FRAME_BITMAP_EMPTY;
   const fregs = lock_fregs(lock);
   let rest = users & ~load<u32>(task, TASK_IGNORED);
   while (rest) {
@@ -216,6 +216,11 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
     if (!ftrace_call(task, site, count, ret)) return 0;
     sync(); // of the task that is current now
   }
+  return fgraph_enter_users(task, site, count, ret, retp);
+}
+
+/// The same for users alone, once plain ops have been told, outside of direct mode.
+export function fgraph_enter_users(task: u32, site: u32, count: u32, ret: u64, retp: u64): u32 {
   let users = siteUsers(site);
   if (!users && load<u32>(0, ABI_FPROBE_OPS) && task == current) short_open(task);
   if (!users || load<u32>(task, TASK_PAUSE)) return 0;

@@ -6,8 +6,8 @@
 // A site says which probe is its only one (SITE_PROBE). Whatever else there is (a flag, a handler that reads the host's
 // clock, a user besides, no room) goes another way, with nothing changed yet.
 
-import { clock_is_mono, counter, counter_set } from '../clock';
-import { settle } from '../fgraph';
+import { clock_is_mono, clock_mono, counter, counter_set } from '../clock';
+import { above, anyTimed, fgraph_ask, fgraph_enter_users, GONE, settle, siteUsers } from '../fgraph';
 import { gops_generation } from '../gops';
 import {
   FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_SHIFT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA,
@@ -26,6 +26,7 @@ import { SHORT_DONE, short_pop, short_push } from '../short';
 import { builtin_begin, builtin_calls_out, builtin_entry, builtin_exit } from './builtin';
 import { callOut } from './callback';
 import { fprobe_find } from './probe';
+import { sync } from '../task';
 
 const RECORD_DATA: u32 = FRAME_DATA + WORD_SIZE;
 
@@ -55,7 +56,12 @@ function plain(task: u32, site: u32, about: u32, probe: u32, builtin: bool, coun
   store<u64>(fregs, parent, FREGS_PARENT);
   callOut(task, probe, FPROBE_ENTRY, site, ip, parent, 0, fregs, 0);
   if (recursion_undisturbed(task, serial)) store<u64>(task, SHORT_OPEN, TASK_SHORT);
-  else if (settle(task, top, lock, serial)) recursion_unlock(task, lock);
+  else if (settle(task, top, lock, serial)) {
+    recursion_unlock(task, lock);
+    sync(); // of the task that is current now
+    const cookie = fgraph_enter_users(task, site, count, parent, load<u32>(task, TASK_BASE)); // who has come meanwhile
+    if (cookie) return cookie;
+  }
   return SHORT_DONE;
 }
 
@@ -102,14 +108,22 @@ export class OnlyProbe {
           return SHORT_DONE;
         }
       } else {
+        const mono = clock_is_mono();
+        const time = mono && anyTimed(siteUsers(site)) ? clock_mono() : 0;
         if (!settle(task, base + 1, lock, serial)) return SHORT_DONE;
-        recursion_unlock(task, lock);
         if (result || gops_generation(index) != generation) {
-          frame_pop(task, base);
-          return SHORT_DONE;
+          store<u32>(task, base + FRAME_DATA, TASK_TOP);
+          store<u32>(base, load<u32>(base, FRAME_BITMAP) & ~(users << FGRAPH_INDEX_SHIFT), FRAME_BITMAP);
+        } else {
+          counter_set(counter() + 1);
         }
-        counter_set(counter() + 1);
-        return base;
+        // Who has come meanwhile is asked as on the general path.
+        const accepted = fgraph_ask(task, lock, serial, site, base, above(siteUsers(site), index), mono, time);
+        if (accepted == GONE) return SHORT_DONE;
+        recursion_unlock(task, lock);
+        if (accepted) return base;
+        frame_pop(task, base);
+        return SHORT_DONE;
       }
     }
     counter_set(number);

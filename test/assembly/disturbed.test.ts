@@ -319,3 +319,56 @@ test('whatever handlers do one after the other, all ends as on the general path'
     expect(world.result(), `seed ${seed + k}: ${world.log.join('; ')}`).toBe(naive.result());
   }
 });
+
+/// What is heard when the entry handler of the only probe on a function, which wants the exit or not and accepts or not, registers a
+/// user with a filter that has the function: calls of handlers, and where the engine stands afterwards.
+async function newcomer(isShort: boolean, exit: boolean, result: number, clock: number): Promise<string[]> {
+  const heard: string[] = [];
+  let joins = false;
+  const names = ['', 'probe entered', 'probe left', 'user entered', 'user left'];
+  const call = (handler: number): number => {
+    heard.push(names[handler]);
+    if (handler === 1 && joins) {
+      joins = false;
+      const user = engine.registerFgraph(layout.GOPS_HOST, 3, 4, 0);
+      const graph = engine.registerFgraph(layout.GOPS_GRAPH, 0, 0, engine.createRing(1, ringLayout.RING_OVERWRITE));
+      for (const who of [user, graph]) engine.setFilter(who, undefined, undefined);
+    }
+    return handler === 1 ? result : 1;
+  };
+  let now = 0;
+  const engine = await freshEngine({ call, clock: () => ++now });
+  const { exports, memory } = engine;
+  exports.direct_set(isShort ? 1 : 0);
+  exports.clock_set(clock);
+  engine.addSites(2);
+  register(engine, { entry: 1, exit: exit ? 2 : 0, size: 8 }, [0]);
+  for (let k = 0; k < 3; k++) {
+    const cookie = exports.enter(0);
+    if (cookie !== 0) exports.leave(cookie);
+  }
+  joins = true;
+  for (let k = 0; k < 3; k++) {
+    heard.push(`enter ${k}`);
+    const cookie = exports.enter(0);
+    const top = memory.load32(exports.task_current() + layout.TASK_TOP);
+    if (cookie !== 0) exports.leave(cookie);
+    exports.sync();
+    heard.push(`${cookie} ${top} ${memory.load64(layout.ABI_COUNTER)} ${now}`);
+  }
+  checkAll(engine);
+  return heard;
+}
+
+test.each([layout.CLOCK_COUNTER, layout.CLOCK_MONO])(
+  'a user that a probe’s handler registers is asked for this very activation, clock %s',
+  async (clock) => {
+    for (const exit of [true, false]) {
+      for (const result of [0, 1]) {
+        const [short, naive] = [await newcomer(true, exit, result, clock), await newcomer(false, exit, result, clock)];
+        expect(short, `exit ${exit}, result ${result}`).toEqual(naive);
+        expect(naive[naive.indexOf('enter 0') + 2]).toBe('user entered');
+      }
+    }
+  },
+);
