@@ -93,7 +93,8 @@ export class FtraceOps extends Watcher {
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
     try {
       this.#id = this.#owner.add(this.#call);
-      const flags = this.#saveRegs === false ? 0 : this.#regsFlags(host);
+      this.checkFilters(this);
+      const flags = this.#regsFlags();
       this.#handle = host.engine.registerOps(this.#isWasm ? layout.OPS_WASM : layout.OPS_HOST, this.#id, flags);
       this.filtersChanged();
       this.beginWatching();
@@ -103,13 +104,22 @@ export class FtraceOps extends Watcher {
     }
   }
 
-  /// Throws EINVAL where full registers are a must and a target has none.
-  #regsFlags({ users }: ClientHost): number {
-    const sites = [...users.targets].flatMap((target) => [...target.sites]);
-    if (this.#saveRegs !== true) return sites.some(hasFullRegs) ? layout.OPS_FL_SAVE_REGS_IF_SUPPORTED : 0;
-    const wanted = compileFilter({ filter: this.filter, notrace: this.notrace });
-    const without = sites.find((site) => wanted(site) && !hasFullRegs(site));
-    if (!without) return layout.OPS_FL_SAVE_REGS;
+  #regsFlags(): number {
+    if (this.#saveRegs === true) return layout.OPS_FL_SAVE_REGS;
+    const isThere = this.#saveRegs && this.#sites().some(hasFullRegs);
+    return isThere ? layout.OPS_FL_SAVE_REGS_IF_SUPPORTED : 0;
+  }
+
+  #sites(): readonly TargetSite[] {
+    return [...this.#host.users.targets].flatMap((target) => target.sites);
+  }
+
+  /// Throws EINVAL where full registers are a must and a function of the filter has none.
+  protected override checkFilters({ filter, notrace }: FilterPair): void {
+    if (this.#saveRegs !== true) return;
+    const wanted = compileFilter({ filter, notrace });
+    const without = this.#sites().find((site) => wanted(site) && !hasFullRegs(site));
+    if (!without) return;
     throw new EngineError(
       'EINVAL',
       `${this.name}: there is no full set of registers at ${without.name}; pass saveRegs: 'if-supported', or another filter`,

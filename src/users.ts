@@ -72,10 +72,9 @@ class Watch implements Watching {
     return this.#pair;
   }
 
-  /// Takes over the fields that `change` has; the others stay. Calls under way are left as they were entered. Throws TypeError for
-  /// what is no filter, ENOMEM; nothing has changed then.
-  edit(change: FilterPair): void {
-    const pair = copyPair({ ...this.#pair, ...change });
+  /// Replaces the pair, which nobody else holds. Calls under way are left as they were entered. Throws TypeError for what is no
+  /// filter, ENOMEM; nothing has changed then.
+  edit(pair: FilterPair): void {
     const before = this.#halves;
     this.#halves = this.#compile(pair);
     try {
@@ -153,10 +152,15 @@ export abstract class Watcher {
   }
 
   #set(change: FilterPair): number {
-    this.#watch.edit(change);
+    const pair = copyPair({ ...this.#watch.pair, ...change });
+    this.checkFilters(pair);
+    this.#watch.edit(pair);
     this.filtersChanged();
     return this.#watch.matched;
   }
+
+  /// For who cannot watch every function. Throws what `setFilter` and `setNotrace` are to throw.
+  protected checkFilters(_pair: FilterPair): void {}
 
   /// For who has more to do then.
   protected filtersChanged(): void {}

@@ -46,6 +46,10 @@ test('full registers: there are none in WebAssembly (spec/fgraph.md §1.2, §14)
       message: expect.stringMatching(/late: .* at f; pass saveRegs: 'if-supp/),
     }),
   );
+  for (const filter of ['f', undefined]) {
+    expect(() => early.setFilter(filter)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+  }
+  expect([early.setFilter('nothing'), early.filter]).toEqual([0, 'nothing']);
   let calls = 0;
   tracer.registerFtrace({ saveRegs: 'if-supported', call: () => void calls++ });
   (instance.exports.f as () => void)();

@@ -188,7 +188,7 @@ const buffer = {
 const { rawPages: _, ...functionBuffer } = buffer;
 const target = ['setGates', 'setWatched', 'settle', 'clearVia', 'start', 'detach'];
 const regs = ['push', 'pop'];
-const watcher = ['want', 'filtersChanged', 'beginWatching', 'endWatching'];
+const watcher = ['checkFilters', 'filtersChanged', 'beginWatching', 'endWatching'];
 const ioctl = { filter: 'one', notrace: 'two' };
 const record = { get: () => ['sp'], set: () => ['sp', 1n], bytes: none };
 
