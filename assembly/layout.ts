@@ -10,7 +10,7 @@ export const PAGE_SIZE = 65536;
 // ABI page: the first 4096 bytes. An embedder who knows nothing else starts reading here.
 
 export const ABI_MAGIC_VALUE = 0x42525046; // "FPRB", little-endian
-export const ABI_VERSION_VALUE = 1;
+export const ABI_VERSION_VALUE = 2;
 
 export const ABI_PAGE_SIZE = 4096;
 export const ABI_MAGIC = 16; // u32. Addresses below it stay zero: 0 is the null pointer, and the null frame has func 0

@@ -138,7 +138,7 @@ describe('arguments', () => {
     [{ stackWords: '128' }, "RangeError: a shadow stack has 64 to 16777216 words, not '128'"],
     [{ engine: PROGRAM }, 'EngineError: not an engine: '],
     [{ engine: bytes('(module)') }, 'EngineError: not an engine: it exports no memory'],
-    [{ engine: bytes('(module (memory (export "memory") 1))') }, 'EngineError: this is not an engine of ABI version 1'],
+    [{ engine: bytes('(module (memory (export "memory") 1))') }, 'EngineError: this is not an engine of ABI version 2'],
     [{ engine: new Uint8Array(5) }, 'EngineError: not an engine: CompileError'],
     [{ engine: 5 }, 'TypeError: '],
   ])('Tracer.create(%o)', async (options, message) => {
