@@ -39,11 +39,11 @@ export const ABI_OPS = ABI_FREE + ABI_FREE_CLASSES * 4; // u32 address of the ta
 export const ABI_OPS_CAPACITY = ABI_OPS + 4; // u32
 export const ABI_OPS_FREE = ABI_OPS_CAPACITY + 4; // u32 slot of the ops that will be used next, plus 1; 0 = none is free
 export const ABI_OPS_SERIAL = ABI_OPS_FREE + 4; // u32 registrations so far
-export const ABI_OPS_CALLING = ABI_OPS_SERIAL + 8; // u32 ops that see arguments: handlers, and function tracers that record them
+export const ABI_OPS_CALLING = ABI_OPS_SERIAL + 4; // u32 ops that see arguments: handlers, and function tracers that record them
 export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites with SITE_GRAPH_FUNCTION start a graph
 export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
-export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 8; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
+export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
 export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of machines (machine-layout.ts)
 export const ABI_GOPS_SERIAL = ABI_BLOCKS + 4; // u32 registrations of function-graph users so far
 export const ABI_NO_SITE = ABI_GOPS_SERIAL + 4; // u32 always zero: the set of no site
