@@ -177,7 +177,7 @@ async function run(seed: number): Promise<void> {
   };
 
   const step = (): void => {
-    if (random.oneIn(down ? 120 : 40)) down = !down;
+    if (random.oneIn(down ? 300 : 50)) down = !down;
     let [name, ...values] = sensible();
     if (random.oneIn(3)) {
       name = random.pick(names);
@@ -240,9 +240,7 @@ test(`${STEPS} steps of anything`, async () => {
   const seed = runSeed('raw exports');
   for (let k = 0; k < STEPS / STEPS_PER_ENGINE; k++) await run(seed + k);
   console.log(JSON.stringify(seen));
-  // A stack that is full is rare, and some runs come across few of them.
-  for (const [what, count] of Object.entries(seen))
-    expect(count, what).toBeGreaterThan(STEPS / (what === 'overrun' ? 10_000 : 1000));
+  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(STEPS / 1000);
 });
 
 test('memory that runs out is a refusal, and what was there goes on working', async () => {
