@@ -56,7 +56,7 @@ const COLD = [
   '*/fprobe/callback/add64',
   '*/ring-buffer/openPage',
   '*/ring-buffer/closePage',
-  '*/ring-buffer/describePage',
+  '*/ring-buffer/describeOpen',
   '*/ring-buffer/addExtra',
   '*/ring-buffer/writeGap',
   '*/ring-buffer/pageAt',

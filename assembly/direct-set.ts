@@ -20,8 +20,8 @@ import {
   WORD_SIZE,
 } from './layout';
 import {
-  RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_EXTRA,
-  RING_OLD, RING_PAGE_SIZE, RING_WRITE,
+  RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_END,
+  RING_EXTRA, RING_OLD, RING_WRITE,
 } from './ring-layout';
 import { makeBitmap, makeData, task_variable_address } from './shadow-stack';
 import { site_address } from './site';
@@ -148,7 +148,7 @@ export function set_arm(task: u32, bitmap: u32): void {
       size = GRAPH_WORDS;
       at = graph_ring(task, index);
       if (!at || !graph_plain(task, index) || !direct_fits(task, at)) return;
-      const left: u32 = (0 - load<u32>(at, RING_WRITE) & (RING_PAGE_SIZE - 1)) >> RECORD_SHIFT;
+      const left: u32 = (load<u32>(at, RING_END) - load<u32>(at, RING_WRITE)) >> RECORD_SHIFT;
       if (left < room) room = left;
       if (load<u32>(at, RING_OLD) > old) old = load<u32>(at, RING_OLD);
     } else if (kind != GOPS_PROFILE || load<u32>(gops_address(index), GOPS_OPTIONS)) {

@@ -30,7 +30,7 @@ import {
 } from './layout';
 import {
   RECORD_ENTRY, RECORD_PAYLOAD_SHIFT, RECORD_RETURN, RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RING_DEPTH,
-  RING_EXTRA, RING_OLD, RING_ON, RING_PAGE_SIZE, RING_TIME, RING_WRITE,
+  RING_END, RING_EXTRA, RING_OLD, RING_ON, RING_TIME, RING_WRITE,
 } from './ring-layout';
 
 /// Words from the DATA word of a direct frame down to its base: the frame, the bitmap word and the call time.
@@ -53,7 +53,7 @@ export class Direct {
     if (base + DIRECT_SIZE >= load<u32>(task, TASK_LIMIT)) return 0;
     const ring = load<u32>(task, TASK_DIRECT_RING);
     const at = load<u32>(ring, RING_WRITE);
-    if (!(at & (RING_PAGE_SIZE - 1))) return 0;
+    if (at == load<u32>(ring, RING_END)) return 0;
 
     const parent = place >> 32;
     store<u64>(base, load<u64>(<u32>parent, FRAME_FUNC), FRAME_RET); // the null frame has func 0
@@ -80,7 +80,7 @@ export class Direct {
     const ring = load<u32>(task, TASK_DIRECT_RING);
     if (cookie < load<u32>(ring, RING_OLD)) return false;
     const at = load<u32>(ring, RING_WRITE);
-    if (!(at & (RING_PAGE_SIZE - 1))) return false;
+    if (at == load<u32>(ring, RING_END)) return false;
 
     store<u64>(at, ONE_EVENT | word >> FGRAPH_SITE_SHIFT << RECORD_PAYLOAD_SHIFT | RECORD_RETURN);
     store<u32>(ring, at + RECORD_SIZE, RING_WRITE);
@@ -96,8 +96,7 @@ export function direct_leave_long(task: u32, cookie: u32): bool {
   if (load<u32>(cookie, FRAME_BITMAP) != load<u32>(task, TASK_DIRECT)) return false;
   const ring = load<u32>(task, TASK_DIRECT_RING);
   const at = load<u32>(ring, RING_WRITE);
-  // No room at all is a multiple of the page size, room for one word is one word less.
-  if (((at + RECORD_SIZE) & (RING_PAGE_SIZE - 1)) <= <u32>RECORD_SIZE) return false;
+  if (load<u32>(ring, RING_END) - at <= <u32>RECORD_SIZE) return false;
 
   store<u64>(at, ONE_EVENT | <u64>(load<u32>(cookie, FRAME_SITE) << RECORD_PAYLOAD_SHIFT | RECORD_RETURN_LONG));
   store<u64>(at, load<u64>(cookie, FRAME_DATA), RECORD_SIZE);

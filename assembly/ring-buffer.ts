@@ -20,8 +20,8 @@ import { hostWait } from './host';
 import { ABI_RINGS, EBUSY, EINVAL } from './layout';
 import {
   NOTE_WORDS_SHIFT, RECORD_DEPTH, RECORD_ENTRY, RECORD_FUNCTION, RECORD_PAYLOAD_SHIFT, RECORD_RETURN,
-  RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RECORD_TASK, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_EXTRA,
-  RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGE, RING_PAGES, RING_PAGES_MAX,
+  RECORD_RETURN_LONG, RECORD_SHIFT, RECORD_SIZE, RECORD_TASK, RECORD_TIME, RECORD_UNWOUND, RING_DEPTH, RING_END,
+  RING_EXTRA, RING_FIRST, RING_HEAD, RING_HEADER_SIZE, RING_LOST, RING_MODE, RING_NEXT, RING_OLD, RING_ON, RING_PAGES, RING_PAGES_MAX,
   RING_PAGE_DEPTH, RING_PAGE_EVENTS, RING_PAGE_HEADER_SIZE, RING_PAGE_LOST, RING_PAGE_SEQUENCE, RING_PAGE_SHIFT,
   RING_PAGE_SIZE, RING_PAGE_TIME, RING_PAGE_USED, RING_PID, RING_RUN_PID, RING_STOP, RING_TAIL, RING_TASK, RING_TIME,
   RING_UNREPORTED, RING_WRITE,
@@ -35,18 +35,19 @@ function pageAt(ring: u32, sequence: u32): u32 {
   return load<u32>(ring, RING_FIRST) + ((sequence & (load<u32>(ring, RING_PAGES) - 1)) << RING_PAGE_SHIFT);
 }
 
-/// Fills in what the header of the open page leaves open while it is written.
-function describePage(ring: u32, page: u32): void {
+/// Fills in what the header of the open page, if there is one, leaves open while it is written.
+function describeOpen(ring: u32): void {
+  const end = load<u32>(ring, RING_END);
+  if (!end) return;
+  const page = end - RING_PAGE_SIZE;
   const used = load<u32>(ring, RING_WRITE) - page - RING_PAGE_HEADER_SIZE;
   store<u32>(page, used, RING_PAGE_USED);
   store<u32>(page, (used >> RECORD_SHIFT) - load<u32>(ring, RING_EXTRA), RING_PAGE_EVENTS);
 }
 
 function closePage(ring: u32): void {
-  const page = load<u32>(ring, RING_PAGE);
-  if (page) describePage(ring, page);
-  store<u32>(ring, 0, RING_PAGE);
-  store<u32>(ring, 0, RING_WRITE);
+  describeOpen(ring);
+  store<u64>(ring, 0, RING_WRITE); // and RING_END
 }
 
 /// Opens the next page for an event at `time`, before which the depth is `depth`. `base` is the frame that the event is
@@ -85,8 +86,8 @@ function openPage(ring: u32, time: u64, depth: i32, base: u32): u32 {
   store<u32>(ring, 0, RING_EXTRA);
   store<u32>(ring, 0, RING_PID);
   store<u32>(ring, head, RING_HEAD);
-  store<u32>(ring, page, RING_PAGE);
   store<u32>(ring, page + RING_PAGE_HEADER_SIZE, RING_WRITE);
+  store<u32>(ring, page + RING_PAGE_SIZE, RING_END);
   store<u64>(ring, start, RING_TIME);
   store<i32>(ring, depth, RING_DEPTH);
   store<u32>(ring, base, RING_OLD);
@@ -111,7 +112,7 @@ export function ring_return(ring: u32, site: u32, time: u64, depth: i32, call: u
 
 /// Whether an event at `time`, before which the depth is `depth`, takes eight bytes and has them.
 function isSimple(ring: u32, time: u64, depth: i32): bool {
-  return (load<u32>(ring, RING_WRITE) & (RING_PAGE_SIZE - 1)) != 0
+  return load<u32>(ring, RING_WRITE) != load<u32>(ring, RING_END)
     && time - load<u64>(ring, RING_TIME) <= <u64>u32.MAX_VALUE // unsigned, so not before it either
     && load<i32>(ring, RING_DEPTH) == depth
     && load<u32>(ring, RING_ON) != 0;
@@ -204,8 +205,7 @@ export function ring_function(ring: u32, site: u32, time: u64, parent: u64, pid:
 /// Sees that the open page has `size` bytes left, opening the next one if not. False: the buffer is full and stops; the
 /// event is counted as lost.
 function makeRoom(ring: u32, size: u32, time: u64, depth: i32, base: u32): bool {
-  const page = load<u32>(ring, RING_PAGE);
-  if (page && page + RING_PAGE_SIZE - load<u32>(ring, RING_WRITE) >= size) return true;
+  if (load<u32>(ring, RING_END) - load<u32>(ring, RING_WRITE) >= size) return true;
   if (openPage(ring, time, depth, base)) return true;
   store<u32>(ring, load<u32>(ring, RING_LOST) + 1, RING_LOST);
   store<u32>(ring, load<u32>(ring, RING_UNREPORTED) + 1, RING_UNREPORTED);
@@ -295,8 +295,7 @@ export function ring_free(ring: u32): i32 {
 export function ring_clear(ring: u32): i32 {
   if (!ring_exists(ring)) return -EINVAL;
   sync();
-  store<u32>(ring, 0, RING_PAGE);
-  store<u32>(ring, 0, RING_WRITE);
+  store<u64>(ring, 0, RING_WRITE); // and RING_END
   store<u32>(ring, load<u32>(ring, RING_HEAD) + 1, RING_TAIL);
   store<u64>(ring, 0, RING_TIME);
   store<u32>(ring, 0, RING_LOST);
@@ -326,8 +325,7 @@ export function ring_read(ring: u32, sequence: u32): u32 {
   sync();
   const tail = load<u32>(ring, RING_TAIL);
   if (sequence - tail >= load<u32>(ring, RING_HEAD) + 1 - tail) return 0;
-  const page = load<u32>(ring, RING_PAGE);
-  if (page && sequence == load<u32>(ring, RING_HEAD)) describePage(ring, page);
+  if (sequence == load<u32>(ring, RING_HEAD)) describeOpen(ring);
   return pageAt(ring, sequence);
 }
 

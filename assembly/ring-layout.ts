@@ -4,9 +4,8 @@
 //
 //   page: | base time u64 | depth i32 | used u32 | lost u32 | sequence u32 | events u32 | 0 | records ... |
 //
-// A page begins at a multiple of its size, so an address that is such a multiple has no room left before it. The header
-// of the page that is written is filled in when the page is closed or read. The base time is that of the event before
-// the page, or of its first.
+// The header of the page that is written is filled in when the page is closed or read. The base time is that of the
+// event before the page, or of its first.
 //
 // A record is one u64: the low half says what, the high half when, as the time since the record before it in the page.
 //
@@ -24,9 +23,9 @@ export const RING_PAGES = 0; // u32 number of pages, a power of two
 export const RING_MODE = RING_PAGES + 4; // u32 RING_OVERWRITE or RING_STOP
 export const RING_HEAD = RING_MODE + 4; // u32 sequence number of the newest page
 export const RING_TAIL = RING_HEAD + 4; // u32 sequence number of the oldest readable page; head + 1 = nothing to read
-export const RING_WRITE = RING_TAIL + 4; // u32 address of the next record; a multiple of the page size = no room
-export const RING_PAGE = RING_WRITE + 4; // u32 address of the page that is written; 0 = none is open
-export const RING_OLD = RING_PAGE + 4; // u32 frames below this address may have been entered before the page began
+export const RING_WRITE = RING_TAIL + 4; // u32 address of the next record
+export const RING_END = RING_WRITE + 4; // u32 end of the page that is written; 0 = none is open, and RING_WRITE is 0, too
+export const RING_OLD = RING_END + 4; // u32 frames below this address may have been entered before the page began
 export const RING_DEPTH = RING_OLD + 4; // i32 depth that the next entry has unless a RECORD_DEPTH says otherwise
 export const RING_TIME = RING_DEPTH + 4; // u64 time of the last record
 export const RING_ON = RING_TIME + 8; // u32 tracing_on

@@ -30,10 +30,16 @@ export interface Page {
 export function readRing({ exports, memory }: Engine, ring: number): Page[] {
   const pages: Page[] = [];
   const [tail, head] = memory.ringRange(ring);
+  const first = memory.load32(ring + ringLayout.RING_FIRST);
+  const [write, end] = [ringLayout.RING_WRITE, ringLayout.RING_END].map((offset) => memory.load32(ring + offset));
   if ((head + 1 - tail) >>> 0 > memory.load32(ring + ringLayout.RING_PAGES)) throw new Error(`ring ${tail}..${head}`);
   for (let sequence = tail; sequence !== (head + 1) >>> 0; sequence = (sequence + 1) >>> 0) {
     const page = exports.ring_read(ring, sequence);
-    if (page === 0 || page % ringLayout.RING_PAGE_SIZE !== 0) throw new Error(`page ${sequence} is at ${page}`);
+    const number = (sequence & (memory.load32(ring + ringLayout.RING_PAGES) - 1)) >>> 0;
+    if (page !== first + number * ringLayout.RING_PAGE_SIZE) throw new Error(`page ${sequence} is at ${page}`);
+    const open = page + ringLayout.RING_PAGE_SIZE === end;
+    if (open && !(sequence === head && write >= page + ringLayout.RING_PAGE_HEADER_SIZE && write <= end))
+      throw new Error(`page ${sequence} is written at ${write}, before ${end}`);
     if (memory.load32(page + ringLayout.RING_PAGE_SEQUENCE) !== sequence)
       throw new Error(`page ${sequence} is not itself`);
     pages.push(readPage((address) => memory.load32(address), page, sequence));

@@ -35,7 +35,7 @@ describe('pages', () => {
     expect(exports.ring_create(2, RING_STOP)).not.toBe(0);
   });
 
-  test('start at a multiple of their size and fill up to the last word', async () => {
+  test('fill up to the last word', async () => {
     const { engine, exports, memory, ring, call } = await withRing(2, RING_OVERWRITE);
     expect(memory.ringRange(ring)).toEqual([1, 0]);
     for (let i = 0; i < PER_PAGE / 2; i++) call(i % 10);
@@ -45,6 +45,15 @@ describe('pages', () => {
     expect(readRing(engine, ring)[0].events.length).toBe(PER_PAGE);
     call(0);
     expect(memory.ringRange(ring)).toEqual([1, 2]);
+  });
+
+  test('of sixteen buffers that are written in step compete for no set of a cache', async () => {
+    const engine = await freshEngine();
+    for (const pages of [8, 64]) {
+      const rings = Array.from({ length: 16 }, () => engine.createRing(pages, RING_OVERWRITE));
+      const lines = rings.map((ring) => engine.memory.load32(ring + ringLayout.RING_FIRST) >>> 6);
+      expect(new Set(lines.map((line) => line % 64)).size).toBe(16);
+    }
   });
 
   test('overwrite: the oldest page goes, and is counted in front of the next', async () => {
