@@ -1,27 +1,23 @@
 // The command line as a shell sees it: output, exit code, one line on stderr.
 
-import { execFile } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { againIfStuck, type Outcome as ProcessOutcome, runProcess } from './process.ts';
 
 const root = join(import.meta.dirname, '..');
 const SQLITE = 'node_modules/sql.js/dist/sql-wasm.wasm';
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+type Outcome = Omit<ProcessOutcome, 'signal'>;
 
-const fprobe = (...args: string[]): Promise<Outcome> =>
-  new Promise((resolve) => {
-    const command = ['--import', 'tsx', 'src/cli/main.ts', ...args];
-    execFile(process.execPath, command, { cwd: root, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
+const fprobe = async (...args: string[]): Promise<Outcome> => {
+  const command = ['--import', 'tsx', 'src/cli/main.ts', ...args];
+  const run = () => runProcess(process.execPath, command, { cwd: root, env: process.env });
+  const { signal, ...outcome } = await againIfStuck(run);
+  expect(signal).toBeNull();
+  return outcome;
+};
 
 const refusal = (stderr: string): Outcome => ({ code: 2, stdout: '', stderr: `fprobe: ${stderr}\n` });
 

@@ -10,13 +10,19 @@ import { fprobe, run } from './fprobe.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fprobe-test-'));
 
+/// PostgreSQL alone takes a dozen seconds of a processor that is not shared.
+const LIMIT = 180_000; // milliseconds
+/// For a test that compares one program.
+export const COMPARE_TIMEOUT = 2.2 * LIMIT;
+
 const VERIFIED = /^fprobe: verify: .*: (\d+) samples, (\d+) differences\n/gm;
 
 /// What `fprobe` itself says on standard error is taken out: that a buffer was full is no fault.
 export async function compare(app: App, options: readonly string[]): Promise<void> {
   const output = join(folder, 'trace.txt');
-  const expected = await run(...launch(app));
-  const traced = await fprobe(['trace', ...options, `--verify=${app.rate ?? 200}`, '-o', output, '--', ...app.command]);
+  const expected = await run(...launch(app), { limit: LIMIT });
+  const args = ['trace', ...options, `--verify=${app.rate ?? 200}`, '-o', output, '--', ...app.command];
+  const traced = await fprobe(args, { limit: LIMIT });
   expect(expected.end).toBe(app.code ?? 0);
   expect(expected.stdout).not.toBe('');
   const verified = [...traced.stderr.matchAll(VERIFIED)];

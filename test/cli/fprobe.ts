@@ -1,7 +1,7 @@
 // The command line as a shell sees it, from the compiled files.
 
-import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
+import { againIfStuck, runProcess } from '../process.ts';
 
 export const root = join(import.meta.dirname, '../..');
 
@@ -17,33 +17,26 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /// Called once the program has printed something.
   readonly onOutput?: (pid: number) => void;
+  /// As of ProcessOptions.
+  readonly limit?: number;
 }
 
 /// Runs a program in the project's folder; `node` is the Node that runs the tests.
 export function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const { input, env = {}, onOutput } = options;
+  const { env = {}, onOutput, ...rest } = options;
   const path = `${dirname(process.execPath)}:${process.env.PATH}`;
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
+  return againIfStuck(async () => {
+    let seen = false;
+    const { code, signal, stdout, stderr } = await runProcess(file, args, {
       cwd: root,
       env: { ...process.env, NODE_OPTIONS: '', PATH: path, ...env },
-      stdio: 'pipe',
+      onOutput: (_, child) => {
+        if (!seen) onOutput?.(child.pid!);
+        seen = true;
+      },
+      ...rest,
     });
-    let stdout = '';
-    let stderr = '';
-    let seen = false;
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-      if (!seen) onOutput?.(child.pid!);
-      seen = true;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ end: code ?? signal ?? 'nothing', stdout, stderr }));
-    // A program that never reads its input ends first; that is no matter.
-    child.stdin.on('error', () => {}).end(input ?? '');
+    return { end: code ?? signal ?? 'nothing', stdout, stderr };
   });
 }
 

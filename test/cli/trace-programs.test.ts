@@ -3,16 +3,14 @@
 
 import { describe, test } from 'vitest';
 import { apps } from './apps.ts';
-import { compare } from './compare.ts';
+import { COMPARE_TIMEOUT, compare } from './compare.ts';
 
-// PostgreSQL alone takes a dozen seconds of a processor that is not shared.
-const TIMEOUT = 400_000;
 const MODES = ['function_graph', 'profile', 'function'];
 
 describe('the program runs as if it were untouched', () => {
   test.each(apps.map((app, i) => [app.name, MODES[i % MODES.length], app] as const))(
     '%s, %s',
     (_, mode, app) => compare(app, ['-p', mode, '-C', 'counter']),
-    TIMEOUT,
+    COMPARE_TIMEOUT,
   );
 });

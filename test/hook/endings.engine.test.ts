@@ -8,7 +8,8 @@ import type { Recording } from '../../src/recording.ts';
 import { recordingSource } from '../../src/recording.ts';
 import { ENTRY, TraceEvent } from '../../src/trace/events.ts';
 import { Merge } from '../../src/trace/merge.ts';
-import { type Outcome, Programs } from './run.ts';
+import type { Outcome } from '../process.ts';
+import { Programs } from './run.ts';
 
 const programs = new Programs();
 afterAll(() => programs.remove());

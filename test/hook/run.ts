@@ -1,24 +1,17 @@
 // Programs in processes of their own, untouched and with the hook, and what they left behind. The hook is what `npm run build`
 // made: Node 20 does not run the sources.
 
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { listRecordings, type Recording, readRecording } from '../../src/recording.ts';
 import { sessionEnvironment, type TraceRequest, writeRequest } from '../../src/session.ts';
+import { againIfStuck, type Outcome, runProcess } from '../process.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const REGISTER = join(root, 'dist/src/register.js');
 if (!existsSync(REGISTER)) throw new Error(`${REGISTER} is not there; npm run build makes it`);
-
-export interface Outcome {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 export interface RunOptions {
   /// Arguments of Node before the program's file.
@@ -47,25 +40,8 @@ export class Programs {
   }
 
   /// Runs a file of the folder as it is.
-  run(file: string, { node = [], env = {}, onOutput }: RunOptions = {}): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [...node, join(this.folder, file)], {
-        cwd: this.folder,
-        // What the test runner tells its own children is nothing to these.
-        env: { PATH: process.env.PATH, HOME: this.folder, FPROBE_CACHE: '0', NODE_NO_WARNINGS: '1', ...env },
-      });
-      let stdout = '';
-      let stderr = '';
-      child.stdout.on('data', (data) => {
-        stdout += data;
-        onOutput?.(stdout, (signal) => child.kill(signal));
-      });
-      child.stderr.on('data', (data) => {
-        stderr += data;
-      });
-      child.on('error', reject);
-      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
-    });
+  run(file: string, options: RunOptions = {}): Promise<Outcome> {
+    return againIfStuck(() => this.#once(file, options));
   }
 
   /// Runs it with the hook, which is not in `process.execArgv` then.
@@ -75,17 +51,29 @@ export class Programs {
   }
 
   /// Runs it in a trace session.
-  async traced(
+  traced(
     file: string,
     wishes: Partial<TraceRequest> = {},
     options: RunOptions = {},
   ): Promise<Outcome & { recordings: Recording[]; directory: string }> {
-    const directory = join(this.folder, `session-${++this.#sessions}`);
-    mkdirSync(directory);
-    this.session = directory;
-    const env = sessionEnvironment(writeRequest(directory, wishes), pathToFileURL(REGISTER).href, options.env ?? {});
-    const outcome = await this.run(file, { ...options, env });
-    return { ...outcome, directory, recordings: listRecordings(directory).map(readRecording) };
+    return againIfStuck(async () => {
+      const directory = join(this.folder, `session-${++this.#sessions}`);
+      mkdirSync(directory);
+      this.session = directory;
+      const request = writeRequest(directory, wishes);
+      const env = sessionEnvironment(request, pathToFileURL(REGISTER).href, options.env ?? {});
+      const outcome = await this.#once(file, { ...options, env });
+      return { ...outcome, directory, recordings: listRecordings(directory).map(readRecording) };
+    });
+  }
+
+  #once(file: string, { node = [], env = {}, onOutput }: RunOptions): Promise<Outcome> {
+    return runProcess(process.execPath, [...node, join(this.folder, file)], {
+      cwd: this.folder,
+      // What the test runner tells its own children is nothing to these.
+      env: { PATH: process.env.PATH, HOME: this.folder, FPROBE_CACHE: '0', NODE_NO_WARNINGS: '1', ...env },
+      onOutput: (stdout, child) => onOutput?.(stdout, (signal) => child.kill(signal)),
+    });
   }
 
   remove(): void {
