@@ -32,6 +32,7 @@ export { PtRegs, queryRegisterName, queryRegisterOffset } from './pt-regs.ts';
 export type { FtraceRegs, RegisterValue, Signature } from './regs.ts';
 export type { SourceLocation } from './symbols/locations.ts';
 export { parseSymbolMap, type SymbolMap } from './symbols/symbol-map.ts';
+export type { MachineParam, MachineTypes } from './target/c-types.ts';
 export type { AttachOptions, CallOptions, JsSite, JsTarget } from './target/js.ts';
 export type { WasmOptions } from './target/load.ts';
 export type { Body, DirectCall, Machine } from './target/machine.ts';

@@ -134,7 +134,7 @@ const TYPES = {
     schedule: { params: [] },
   },
   structs: { 'struct kuid': { size: 4 }, 'struct span': { size: 16 } },
-  typedefs: { size_t: 'long unsigned int', loff_t: 'long long int', kuid_t: 'struct kuid', loop: 'loop' },
+  typedefs: { size_t: 'long unsigned int', loff_t: 'long long int', kuid_t: 'struct kuid' },
   ints: { int: { encoding: 'SIGNED' }, 'long unsigned int': { encoding: '(none)' } },
   enums: { 'enum hrtimer_mode': { values: { HRTIMER_MODE_REL: 1 } } },
 };

@@ -5,7 +5,8 @@ import { MACHINE_ARGUMENTS_MAX } from '../../assembly/machine-layout.ts';
 import type { CpuModel } from '../arch/arch.ts';
 import { cpuModel } from '../arch/index.ts';
 import { badRange, badType, shown } from '../errors.ts';
-import { checkBoolean, checkString, checkWord, readArray, reading, readOptions } from '../options.ts';
+import { checkBoolean, checkString, checkWord, readArray, readOptions } from '../options.ts';
+import { type MachineTypes, readTypes } from './c-types.ts';
 import { type MachineSite, machineSites, type SymbolOptions } from './machine-symbols.ts';
 import { CPU_MAX } from './machine-task.ts';
 import { cParams } from './params.ts';
@@ -15,8 +16,8 @@ export interface MachineOptions {
   readonly arch: string;
   /// The functions that can be called, in any order. They must not overlap.
   readonly symbols: readonly SymbolOptions[];
-  /// Parameters of functions, structures and enumerations, in the shape of `oracle/types-7.2.json`; for who prints arguments.
-  readonly types?: object;
+  /// Parameters of functions, structures and enumerations, for who prints arguments.
+  readonly types?: MachineTypes;
   /// Name, pid and CPU of the first task. Default: the tracer chooses, CPU 0.
   readonly comm?: string;
   readonly pid?: number;
@@ -42,7 +43,7 @@ export interface MachinePlan {
   readonly model: CpuModel;
   readonly sites: readonly Omit<MachineSite, 'id'>[];
   readonly name: string;
-  readonly types: object | undefined;
+  readonly types: MachineTypes | undefined;
   readonly task: { readonly comm?: string; readonly pid?: number; readonly cpu: number };
   readonly stackWords: number;
   readonly isFull: boolean;
@@ -65,13 +66,10 @@ export function planMachine(options: MachineOptions): MachinePlan {
     throw badRange(`regs is ${shown(regs)}, expected 'arguments' or 'full'`);
   }
   checkBoolean('poison', poison);
-  if (types !== undefined && (typeof types !== 'object' || types === null)) {
-    throw badType(`types is ${shown(types)}, expected an object`);
-  }
   const placed = machineSites(model, symbols);
-  const paramsOf = cParams(types ?? {});
+  const paramsOf = cParams(readTypes(types ?? {}));
   const hasFullRegs = model.fullEntry !== null;
-  const sites = reading('types', () => placed.map((site) => ({ ...site, params: paramsOf(site.name), hasFullRegs })));
+  const sites = placed.map((site) => ({ ...site, params: paramsOf(site.name), hasFullRegs }));
   const task = { comm, pid, cpu };
   return {
     model: { ...model, threadSize: stackSize },

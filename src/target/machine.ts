@@ -12,6 +12,7 @@ import { badRange, badType, shown } from '../errors.ts';
 import { type Context, contextNumber } from '../interrupts.ts';
 import { checkBoolean, checkFunction, checkWord, readOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
+import type { MachineTypes } from './c-types.ts';
 import { MachineCpu, type MachineHost } from './machine-cpu.ts';
 import { registerFile } from './machine-description.ts';
 import { checkCpu, checkWords, type MachineOptions, planMachine } from './machine-options.ts';
@@ -34,7 +35,7 @@ export class Machine implements Target {
   readonly sites: readonly MachineSite[];
   readonly notrace = [];
   readonly model: CpuModel;
-  readonly types: object | undefined;
+  readonly types: MachineTypes | undefined;
   readonly regs: AimedRegs;
   readonly #host: MachineHost;
   readonly #cpu: MachineCpu;

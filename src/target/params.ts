@@ -6,6 +6,7 @@ import type { NameMap } from '../instrument/names.ts';
 import type { Signature } from '../regs.ts';
 import { printable } from '../symbols/function-names.ts';
 import type { Param } from '../trace/words.ts';
+import { type CTypes, type MachineParam, resolve } from './c-types.ts';
 
 /// Integers of WebAssembly have no sign; they print as hex.
 const INTEGERS: readonly string[] = ['i32', 'i64'];
@@ -27,64 +28,26 @@ export function unknownParams(count: number): Param[] {
   return Array.from({ length: count }, (_, index) => ({ name: numbered(index), kind: 'unknown' }));
 }
 
-/// Types of a kernel in the shape of `oracle/types-7.2.json`, as far as parameters need them.
-interface CTypes {
-  readonly functions?: Readonly<Record<string, { readonly params?: readonly CParam[] }>>;
-  readonly structs?: Readonly<Record<string, { readonly size?: number }>>;
-  readonly typedefs?: Readonly<Record<string, string>>;
-  readonly ints?: Readonly<Record<string, { readonly encoding?: string }>>;
-  readonly enums?: Readonly<Record<string, { readonly values?: Readonly<Record<string, number>> }>>;
-}
-
-interface CParam {
-  readonly name: string;
-  readonly type: string;
-}
-
 const WORD_BYTES = 8;
-/// Typedefs of typedefs end somewhere, unless they go round.
-const TYPEDEFS_MAX = 32;
 
-/// The parameters of C functions, by name; null for one without type information. `types` comes from outside: what it does not
-/// hold in the expected place is not known.
-export function cParams(types: object): (name: string) => readonly Param[] | null {
-  const all = types as CTypes;
-  const made = new Map<string, readonly Param[] | null>();
-  return (name) => {
-    let params = made.get(name);
-    if (params === undefined) {
-      const own = Object.hasOwn(all.functions ?? {}, name) ? all.functions![name].params : undefined;
-      params = Array.isArray(own) ? own.map((param: CParam) => cParam(all, param)) : null;
-      made.set(name, params);
-    }
-    return params;
-  };
+/// The parameters of C functions, by name; null for one without type information.
+export function cParams(types: CTypes): (name: string) => readonly Param[] | null {
+  return (name) => types.functions.get(name)?.map((param) => cParam(types, param)) ?? null;
 }
 
-function cParam(types: CTypes, { name, type }: CParam): Param {
+function cParam(types: CTypes, { name = '', type }: MachineParam): Param {
   if (type === '...') return { name: '', kind: 'unknown', variadic: true };
-  return { name: String(name), ...cKind(types, String(type)) };
+  return { name, ...cKind(types, type) };
 }
 
 function cKind({ structs, typedefs, ints, enums }: CTypes, declared: string): Omit<Param, 'name'> {
-  let type = unqualified(declared);
-  for (let k = 0; k < TYPEDEFS_MAX && !type.endsWith('*'); k++) {
-    if (!Object.hasOwn(typedefs ?? {}, type)) break;
-    type = unqualified(String(typedefs![type]));
-  }
+  const type = resolve(declared, typedefs);
   if (type.endsWith('*')) return { kind: 'pointer' };
-  if (Object.hasOwn(ints ?? {}, type)) return { kind: ints![type].encoding === 'SIGNED' ? 'signed' : 'unsigned' };
+  const isSigned = ints.get(type);
+  if (isSigned !== undefined) return { kind: isSigned ? 'signed' : 'unsigned' };
   const [tag] = type.split(' ');
-  if (tag === 'enum') {
-    const values = Object.entries(enums?.[type]?.values ?? {}).map(([name, value]): [bigint, string] => [
-      BigInt(value),
-      name,
-    ]);
-    return { kind: 'enum', values: new Map(values) };
-  }
+  if (tag === 'enum') return { kind: 'enum', values: enums.get(type) ?? new Map() };
   if (tag !== 'struct' && tag !== 'union') return { kind: 'unknown' };
-  const words = Math.max(1, Math.ceil((structs?.[type]?.size ?? 0) / WORD_BYTES));
+  const words = Math.max(1, Math.ceil((structs.get(type) ?? 0) / WORD_BYTES));
   return { kind: tag.toUpperCase(), words };
 }
-
-const unqualified = (type: string): string => type.replace(/\b(const|volatile|restrict) ?/g, '').trim();
