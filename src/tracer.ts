@@ -129,7 +129,9 @@ export class Tracer {
   readonly #rules: GraphRules;
   readonly #host: ClientHost;
   readonly #functions: JsFunctions;
+  /// The last number that a target was to get, and the last that one has.
   #targets = 0;
+  #attached = 0;
 
   private constructor(engine: Engine, handlers: Handlers, tasks: Tasks) {
     this.#engine = engine;
@@ -158,11 +160,28 @@ export class Tracer {
     this.#owner = {
       engine,
       attach: (target) => {
+        this.#attached = Math.max(this.#attached, target.number);
         this.#sites.add(target);
         this.#users.addTarget(target);
       },
       detach: (target) => this.#users.removeTarget(target),
     };
+  }
+
+  /// Calls `make` with the next number of a target.
+  #numbered<Made>(make: (number: number) => Made): Made {
+    const number = ++this.#targets;
+    try {
+      return make(number);
+    } catch (error) {
+      this.#giveBack(number);
+      throw error;
+    }
+  }
+
+  /// The next target gets the number of one that was not made, unless there are later ones.
+  #giveBack(number: number): void {
+    if (number === this.#targets && number > this.#attached) this.#targets--;
   }
 
   /// Starts an engine. Throws RangeError for an option out of its range.
@@ -290,7 +309,13 @@ export class Tracer {
     options: WasmOptions = {},
   ): Promise<AnyResult> {
     const read = readOptions('instantiate', options, INSTANTIATE_OPTIONS);
-    return loaded(source, await instantiateWasm(this.#owner, ++this.#targets, source, imports, read));
+    const number = ++this.#targets;
+    try {
+      return loaded(source, await instantiateWasm(this.#owner, number, source, imports, read));
+    } catch (error) {
+      this.#giveBack(number);
+      throw error;
+    }
   }
 
   /// The same at once, as `new WebAssembly.Instance` does it.
@@ -310,7 +335,7 @@ export class Tracer {
     options: WasmOptions = {},
   ): AnyResult {
     const read = readOptions('instantiateSync', options, INSTANTIATE_OPTIONS);
-    return loaded(source, instantiateWasmSync(this.#owner, ++this.#targets, source, imports, read));
+    return this.#numbered((number) => loaded(source, instantiateWasmSync(this.#owner, number, source, imports, read)));
   }
 
   /// For who instantiates by himself a module that is instrumented already.
@@ -324,18 +349,22 @@ export class Tracer {
   /// replaced. Throws TypeError for what is no object, for a Proxy and for the exports of a module.
   attachObject(object: object, options: AttachOptions = {}): JsTarget {
     const read = readOptions('attachObject', options, ATTACH_OPTIONS);
-    const target = this.#functions.attach(++this.#targets, object, read);
-    this.#owner.attach(target);
-    return target;
+    return this.#numbered((number) => {
+      const target = this.#functions.attach(number, object, read);
+      this.#owner.attach(target);
+      return target;
+    });
   }
 
   /// For the exports of a module (`import * as`), which cannot be replaced: a copy of them whose functions are traced. What is no
   /// function reads as the module has it at that time.
   attachModule<M extends object>(namespace: M, options: AttachOptions = {}): { exports: M; target: JsTarget } {
     const read = readOptions('attachModule', options, MODULE_OPTIONS);
-    const { exports, target } = this.#functions.attachModule(++this.#targets, namespace, read);
-    this.#owner.attach(target);
-    return { exports: exports as M, target };
+    return this.#numbered((number) => {
+      const { exports, target } = this.#functions.attachModule(number, namespace, read);
+      this.#owner.attach(target);
+      return { exports: exports as M, target };
+    });
   }
 
   /// A function to call in place of `fn`, which makes those calls traceable; called again, the same one. `name` defaults to the
@@ -353,9 +382,11 @@ export class Tracer {
   /// A model of a CPU whose functions are called by scripts and programs, through the trampolines and register records of that
   /// CPU. Throws RangeError and TypeError for an unknown CPU and for symbols that cannot be.
   machine(options: MachineOptions): Machine {
-    const machine = new Machine(this.#host, ++this.#targets, options);
-    this.#owner.attach(machine);
-    return machine;
+    return this.#numbered((number) => {
+      const machine = new Machine(this.#host, number, options);
+      this.#owner.attach(machine);
+      return machine;
+    });
   }
 
   /// Throws `NoMatchError` for a glob that matches no function of any target so far, with the names that are nearest to it.
