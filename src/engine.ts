@@ -234,9 +234,7 @@ export class Engine {
     if (handle < 0n) {
       check(Number(handle), `cannot register a probe on ${sites.length} functions`, {
         ENOSPC:
-          request.exit === 0
-            ? OPS_FULL
-            : `${layout.FGRAPH_ARRAY_SIZE} users of the function graph are registered already, unregister one first`,
+          request.exit === 0 ? OPS_FULL : this.#graphFull(`${layout.FGRAPH_ARRAY_SIZE} users of the function graph`),
         ENODEV: STOPPED,
       });
     }
@@ -250,10 +248,24 @@ export class Engine {
 
   /// Registers a function-graph user and returns its index; arguments as of the export.
   registerFgraph(kind: number, entry: number, ret: number, aux: number): number {
-    return check(this.exports.fgraph_register(kind, entry, ret, aux), 'cannot register a function-graph user', {
-      ENOSPC: `${layout.FGRAPH_ARRAY_SIZE} are registered already, unregister one first`,
-      ENODEV: STOPPED,
-    });
+    const index = this.exports.fgraph_register(kind, entry, ret, aux);
+    if (index >= 0) return index;
+    const what =
+      kind === layout.GOPS_FRAME
+        ? 'cannot register the function-graph user that keeps frames of callers (`parents: false` does without)'
+        : 'cannot register a function-graph user';
+    return check(index, what, { ENOSPC: this.#graphFull(`${layout.FGRAPH_ARRAY_SIZE}`), ENODEV: STOPPED });
+  }
+
+  /// Why there is no room for one more, and who has it: some are not told apart by whoever asked for them.
+  #graphFull(all: string): string {
+    const holders = new Map<string, number>();
+    for (let index = 0; index < layout.FGRAPH_ARRAY_SIZE; index++) {
+      const holder = GRAPH_HOLDERS[this.memory.userKind(index)];
+      holders.set(holder, (holders.get(holder) ?? 0) + 1);
+    }
+    const counts = Array.from(holders, ([holder, count]) => `${holder}: ${count}`);
+    return `${all} are registered already (${counts.join('; ')}), unregister one first`;
   }
 
   /// Registers plain ops and returns their handle; arguments as of the export.
@@ -287,6 +299,15 @@ export class Engine {
   }
 }
 
+/// Who has an index of the function graph, by GOPS_*.
+const GRAPH_HOLDERS: Readonly<Record<number, string>> = {
+  [layout.GOPS_GRAPH]: 'graphs',
+  [layout.GOPS_PROFILE]: 'profiles',
+  [layout.GOPS_WASM]: 'with handlers',
+  [layout.GOPS_HOST]: 'with handlers',
+  [layout.GOPS_FPROBE]: 'for all probes that see returns together',
+  [layout.GOPS_FRAME]: 'for callers, of all ops and function tracers together',
+};
 const OPS_FULL = `${layout.OPS_SLOT_MASK + 1} plain ops are registered already, unregister one first`;
 const STOPPED = 'the engine was stopped for good';
 

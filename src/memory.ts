@@ -194,6 +194,13 @@ export class Memory {
     return this.load32(ring + ringLayout.RING_LOST);
   }
 
+  // ---- users of the function graph
+
+  /// GOPS_* of the user that has this index; GOPS_STUB: nobody.
+  userKind(index: number): number {
+    return this.load32(layout.ABI_GOPS + index * layout.GOPS_SIZE + layout.GOPS_KIND);
+  }
+
   // ---- statistics
 
   /// The row of `site` in the table of profile user `index`.

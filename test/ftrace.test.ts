@@ -123,6 +123,22 @@ describe('what it is told', () => {
     expect(heard.slice(3)).toEqual([0, ip('fc'), ip('fc')]);
   });
 
+  test('a refusal says who has the users, those too whom nobody registered by name', async () => {
+    const { tracer } = await start();
+    tracer.startFunction();
+    tracer.registerFtrace({ call: () => {} });
+    tracer.registerFprobe({ filter: 'fa', exit: () => {} });
+    tracer.registerFprobe({ filter: 'fb', exit: () => {} });
+    tracer.startProfile();
+    for (let k = 0; k < 11; k++) tracer.registerFgraph({ entry: () => true });
+    tracer.startGraph({ bufferPages: 1 });
+    tracer.startLatency('wakeup');
+    const who =
+      '16 are registered already (for callers, of all ops and function tracers together: 1; ' +
+      'for all probes that see returns together: 1; profiles: 1; with handlers: 12; graphs: 1), unregister one first';
+    expect(() => tracer.startGraph()).toThrow(`cannot register a function-graph user: ${who} (ENOSPC)`);
+  });
+
   test('frames of callers take one user for all ops together', async () => {
     const { tracer } = await start();
     const users = Array.from({ length: 15 }, () => tracer.registerFgraph({ entry: () => true }));
@@ -132,11 +148,14 @@ describe('what it is told', () => {
     first.unregister();
     users.push(tracer.registerFgraph({ entry: () => true }));
     expect(codeOf(() => tracer.registerFtrace({ call: () => {} }))).toBe('ENOSPC');
+    expect(() => tracer.startFunction()).toThrow(
+      'frames of callers (`parents: false` does without): 16 are registered already (with handlers: 16), unregister one',
+    );
     expect(tracer.registerFtrace({ call: () => {}, parents: false }).registered).toBe(true);
     expect(codeOf(() => tracer.registerFtrace(first))).toBe('ENOSPC');
     expect(first.registered).toBe(false);
     expect(() => tracer.registerFprobe({ filter: 'f?', exit: () => {} })).toThrow(
-      /on 4 functions: 16 users of the function graph are registered already.*ENOSPC/,
+      /on 4 functions: 16 users of the function graph are registered already \(with handlers: 16\).*ENOSPC/,
     );
     users[0].unregister();
     expect(tracer.registerFtrace(first).registered).toBe(true);
