@@ -3,8 +3,8 @@
 
 import * as ringLayout from '../assembly/ring-layout.ts';
 import type { Engine } from './engine.ts';
-import { badRange, shown } from './errors.ts';
-import { checkFunction } from './options.ts';
+import { badRange, badType, shown } from './errors.ts';
+import { checkBoolean, checkFunction } from './options.ts';
 import { decodePage, pageBatch } from './trace/decode.ts';
 import type { Batch } from './trace/events.ts';
 import type { Users } from './users.ts';
@@ -17,6 +17,11 @@ export interface BufferOptions {
 }
 
 export const BUFFER_OPTIONS = ['bufferPages', 'mode'] as const;
+
+/// Throws TypeError for what is neither true nor false.
+export function checkOn(on: unknown): void {
+  if (typeof on !== 'boolean') throw badType(`on is ${shown(on)}, expected true or false`);
+}
 
 const DEFAULT_PAGES = 1024;
 
@@ -54,6 +59,7 @@ export class Buffer {
     return !this.closed && this.#engine.memory.ringOn(this.ring);
   }
   set on(on: boolean) {
+    checkOn(on);
     if (!this.closed) this.#engine.exports.ring_on(this.ring, on ? 1 : 0);
   }
 
@@ -61,6 +67,7 @@ export class Buffer {
   /// `consume`: what was visited is gone afterwards (`trace_pipe`); otherwise it stays (`trace`). No page after `close`.
   pages(visit: (batch: Batch) => void, consume = false): void {
     checkFunction('pages: the visitor', visit);
+    checkBoolean('pages: consume', consume);
     for (const batch of this.batches(consume)) visit(batch);
   }
 

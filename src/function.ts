@@ -6,7 +6,7 @@ import type { ClientHost } from './client.ts';
 import { badRange } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
-import { checkBoolean, readOptions } from './options.ts';
+import { checkBoolean, checkLike, readOptions } from './options.ts';
 import { type Batch, FUNCTION } from './trace/events.ts';
 import {
   FUNCTION_DEFAULTS,
@@ -14,6 +14,7 @@ import {
   FunctionText,
   type FunctionOptions as TextOptions,
 } from './trace/function-text.ts';
+import { bufferInfo } from './trace/header.ts';
 import type { NotedCall } from './trace/notes.ts';
 import { Watcher } from './users.ts';
 
@@ -107,6 +108,7 @@ export class FunctionTracer extends Watcher {
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
     const { consume = false, ...columns } = readOptions('text', options, TEXT);
     checkBoolean('consume', consume);
+    checkLike(columns, FUNCTION_DEFAULTS);
     const text = new FunctionText(columns, {
       symbol: (place) => this.#symbols.symbol(Number(place)),
       comm: this.#symbols.comm,
@@ -152,8 +154,7 @@ export class FunctionTracer extends Watcher {
       }
       pieces.push(piece);
     }, consume);
-    const info = { entries, written: entries + this.lost, cpu: 0, cpus: 1, release: '', model: '' };
-    yield text.header(info, this.#host.engine.isDead);
+    yield text.header(bufferInfo(entries, entries + this.lost), this.#host.engine.isDead);
     yield* pieces;
     yield text.end();
   }

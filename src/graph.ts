@@ -5,11 +5,12 @@ import * as layout from '../assembly/layout.ts';
 import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import type { FilterPair } from './filter.ts';
-import { checkBoolean, checkThreshold, readOptions } from './options.ts';
+import { checkBoolean, checkLike, checkThreshold, readOptions } from './options.ts';
 import { TaskBuffers } from './task-buffers.ts';
 import type { Task } from './tasks.ts';
-import { type Batch, TraceEvent } from './trace/events.ts';
+import { type Batch, LOST, TraceEvent } from './trace/events.ts';
 import { GRAPH_DEFAULTS, GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
+import { bufferInfo } from './trace/header.ts';
 import { Merge } from './trace/merge.ts';
 import type { Param } from './trace/words.ts';
 import { Watcher } from './users.ts';
@@ -113,19 +114,22 @@ export class GraphTracer extends Watcher {
   *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
     const { consume = false, ...columns } = readOptions('text', options, TEXT);
     checkBoolean('consume', consume);
+    checkLike(columns, GRAPH_DEFAULTS);
     const text = new GraphText({ ...this.#columns, ...columns }, this.#symbols);
-    yield text.header(undefined, this.#host.engine.isDead);
     const event = new TraceEvent();
     const events = new Merge(this.#buffers.sources(consume));
     const pieces: string[] = [];
     let piece = '';
+    let entries = 0;
     while (events.next(event)) {
+      if (event.kind !== LOST) entries++;
       piece += text.push(event);
       if (piece.length < PIECE) continue;
       pieces.push(piece);
       piece = '';
     }
     pieces.push(piece);
+    yield text.header(bufferInfo(entries, entries + this.lost, columns.cpus), this.#host.engine.isDead);
     yield* pieces;
     yield text.end();
   }

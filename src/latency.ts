@@ -10,7 +10,7 @@ import type { FgraphEvent } from './fgraph-event.ts';
 import type { Filter, FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
 import type { InterruptObserver } from './interrupts.ts';
-import { readOptions } from './options.ts';
+import { checkLike, checkThreshold, readOptions } from './options.ts';
 import type { Task } from './tasks.ts';
 import { ENTRY, type EventKind, RETURN, TraceEvent } from './trace/events.ts';
 import { GRAPH_DEFAULTS, GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
@@ -55,9 +55,7 @@ export class LatencyTracer implements InterruptObserver {
     if (!NAMES.includes(name)) throw badRange(`the tracer is ${shown(name)}, expected ${NAMES.join(', ')}`);
     const read = readOptions('startLatency', options, ['filter', 'notrace', 'threshold', 'events']);
     const { filter, notrace, threshold = 0, events = EVENTS } = read;
-    if (typeof threshold !== 'number' || !(threshold >= 0)) {
-      throw badRange(`threshold is ${shown(threshold)}, expected 0 or more`);
-    }
+    checkThreshold(threshold);
     if (!Number.isInteger(events) || events < 1 || events > EVENTS_MAX) {
       throw badRange(`events is ${shown(events)}, expected a whole number from 1 to ${EVENTS_MAX}`);
     }
@@ -116,6 +114,7 @@ export class LatencyTracer implements InterruptObserver {
   /// The longest section in the kernel's format. Columns may be changed, but for those that the tracer asks for.
   read(options: Partial<TextOptions> = {}): string {
     const columns = readOptions('read', options, Object.keys(GRAPH_DEFAULTS));
+    checkLike(columns, GRAPH_DEFAULTS);
     const section = this.#longest;
     const forced = { cpu: true, proc: true, relative: true, duration: true, latencyFormat: true, tracer: this.name };
     const text = new GraphText({ ...columns, ...forced, start: section?.start ?? 0 }, this.#symbols);

@@ -63,6 +63,16 @@ export function checkBoolean(what: string, value: unknown): asserts value is boo
   }
 }
 
+/// Options with a default each, whose type is theirs too. Throws TypeError for one of another type, RangeError for NaN and infinity.
+export function checkLike<Options extends object>(options: Partial<Options>, defaults: Readonly<Options>): void {
+  for (const [name, value] of Object.entries(options)) {
+    const type = typeof defaults[name as keyof Options];
+    if (type === 'boolean') checkBoolean(name, value);
+    else if (type === 'string') checkString(name, value);
+    else if (!Number.isFinite(value)) throw badRange(`${name} is ${shown(value)}, expected a number`);
+  }
+}
+
 export function checkFunction(what: string, value: unknown): asserts value is (...args: never[]) => unknown {
   if (typeof value !== 'function') throw badType(`${what} is ${shown(value)}, expected a function`);
 }

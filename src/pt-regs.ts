@@ -169,6 +169,7 @@ export function queryRegisterOffset(model: CpuModel, name: string): number {
 /// The name of the register with that number, undefined when there is none.
 export function queryRegisterName(model: CpuModel, number: number): string | undefined {
   checkModel(model);
+  if (typeof number !== 'number') throw badType(`the number of a register is ${shown(number)}, expected a number`);
   for (const [name, known] of model.registerNames) if (known === number) return name;
   return undefined;
 }

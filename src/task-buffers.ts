@@ -1,9 +1,9 @@
 // The ring buffers of a graph user, one for each task, and what they hold as one stream of events.
 
-import { Buffer, type BufferOptions } from './buffer.ts';
+import { Buffer, type BufferOptions, checkOn } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
-import { checkFunction } from './options.ts';
+import { checkBoolean, checkFunction } from './options.ts';
 import type { Task, TaskObserver } from './tasks.ts';
 import { pageBatch } from './trace/decode.ts';
 import type { Batch } from './trace/events.ts';
@@ -60,6 +60,7 @@ export class TaskBuffers implements TaskObserver {
     return this.#on && !this.#closed;
   }
   set on(on: boolean) {
+    checkOn(on);
     this.#on = on;
     for (const { buffer } of this.#buffers) buffer.on = on;
   }
@@ -67,6 +68,7 @@ export class TaskBuffers implements TaskObserver {
   /// See `Buffer.pages`: task after task.
   pages(visit: (batch: Batch, task: Task) => void, consume: boolean): void {
     checkFunction('pages: the visitor', visit);
+    checkBoolean('pages: consume', consume);
     for (const { task, buffer } of this.#buffers) buffer.pages((batch) => visit(batch, task), consume);
   }
 

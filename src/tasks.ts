@@ -16,7 +16,7 @@ const PID_MAX = 2 ** 29 - 1; // what a record has room for
 export interface TaskOptions {
   /// Name, as `comm` of a process. Default `task-N`, N being its pid.
   readonly comm?: string;
-  /// The same.
+  /// The same, for who has no `comm`.
   readonly name?: string;
   /// 1 to 2^29 − 1, of no task that lives. Default: the next one.
   readonly pid?: number;
@@ -125,9 +125,9 @@ export class Task {
 
   /// A new task with an empty stack of the same size, and the same name unless there is another one.
   fork(options: Omit<TaskOptions, 'stackWords'> = {}): Task {
-    const { name, comm, pid } = readOptions('fork', options, ['comm', 'name', 'pid']);
+    const { name = this.comm, comm = name, pid } = readOptions('fork', options, ['comm', 'name', 'pid']);
     this.#tasks.check(this);
-    return this.#tasks.create({ comm: name ?? comm ?? this.comm, pid, stackWords: this.stackWords });
+    return this.#tasks.create({ name, comm, pid, stackWords: this.stackWords });
   }
 
   /// Ends the task: its frames are unwound, what was recorded of it can still be read. Throws EBUSY for the current task, for

@@ -93,6 +93,9 @@ type Strict = WasmOptions & { readonly fallback?: false };
 /// Whatever the options.
 type AnyResult = InstantiateResult<WasmTarget | undefined>;
 
+/// What any tracer was given so far.
+const attached = new WeakSet<object>();
+
 const INSTANTIATE_OPTIONS = ['name', 'args', 'growth', 'only', 'link', 'symbols', 'sourceMap', 'debugInfo', 'fallback'];
 const CALL_OPTIONS = ['settle', 'resume'];
 const MODULE_OPTIONS = ['name', 'filter', 'notrace', ...CALL_OPTIONS];
@@ -160,6 +163,7 @@ export class Tracer {
     this.#owner = {
       engine,
       attach: (target) => {
+        attached.add(target);
         this.#attached = Math.max(this.#attached, target.number);
         this.#sites.add(target);
         this.#users.addTarget(target);
@@ -399,8 +403,8 @@ export class Tracer {
   /// Closes all gates of a target for good; it runs on, untraced, and functions that were replaced are put back. What was recorded
   /// of it stays readable. Again, or for a target of another tracer: does nothing. Throws TypeError for what is no target.
   detach(target: Target): void {
-    if (typeof target !== 'object' || target === null)
-      throw badType(`detach: ${shown(target)} is no target of this tracer`);
+    if (typeof target !== 'object' || target === null || !attached.has(target))
+      throw badType(`detach: ${shown(target)} is no target`);
     if (!this.targets.has(target)) return;
     this.#users.removeTarget(target);
     target.detach?.();

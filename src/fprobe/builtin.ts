@@ -58,6 +58,14 @@ const KINDS: Readonly<Record<string, number>> = {
   last: fprobeLayout.FPROBE_KIND_LAST,
 };
 
+/// Which values of `keep` an option says something to.
+const KEPT_BY: Readonly<Record<string, readonly string[]>> = {
+  min: ['linear'],
+  step: ['linear'],
+  buckets: ['linear'],
+  values: ['first', 'last'],
+};
+
 const SOURCES: Readonly<Record<string, number>> = {
   hits: fprobeLayout.FPROBE_SOURCE_HIT,
   result: fprobeLayout.FPROBE_SOURCE_RESULT,
@@ -104,6 +112,13 @@ export function builtinRequest(builtin: Builtin): BuiltinRequest {
     );
   }
   if (typeof signed !== 'boolean') throw badType(`builtin.signed is ${shown(signed)}, expected true or false`);
+  if (signed && !isArgument && of !== 'result') {
+    throw badRange(`builtin.signed is for arguments and results, of is ${shown(of)}`);
+  }
+  for (const [name, keeps] of Object.entries(KEPT_BY)) {
+    if (keeps.includes(keep) || read[name as keyof Builtin] === undefined) continue;
+    throw badRange(`builtin.${name} is for keep ${keeps.join(' and ')}, here it is ${keep}`);
+  }
   const safe = Number.MAX_SAFE_INTEGER;
   return {
     kind,

@@ -96,15 +96,23 @@ export class Fprobe {
 
   /// Use `Tracer.registerFprobe` or `Tracer.createFprobe`.
   constructor(host: ClientHost, options: AnyHandlers) {
-    const { entry, exit, builtin, entryDataSize = 0, flags = 0, guarded = false, onError = 'count' } = options;
-    const private_ = options.private ?? 0;
+    const {
+      entry,
+      exit,
+      builtin,
+      entryDataSize = 0,
+      flags = 0,
+      private: private_ = 0,
+      guarded = false,
+      onError = 'count',
+    } = options;
     if (typeof entryDataSize !== 'number') throw badType(`entryDataSize is ${shown(entryDataSize)}, expected a number`);
     if (!Number.isInteger(entryDataSize) || entryDataSize < 0) {
       throw badRange(
         `entryDataSize is ${entryDataSize}, expected 0 to ${fprobeLayout.MAX_FPROBE_DATA_SIZE_WORD * WORD} bytes`,
       );
     }
-    if (!Number.isInteger(flags) || (flags & ~fprobeLayout.FPROBE_FL_ALL) !== 0) {
+    if (!Number.isInteger(flags) || flags < 0 || flags > fprobeLayout.FPROBE_FL_ALL) {
       throw badRange(`flags is ${shown(flags)}, expected FPROBE_FL_* from 0 to ${fprobeLayout.FPROBE_FL_ALL}`);
     }
     if (!Number.isInteger(private_) || private_ < 0 || private_ > U32_MAX) {

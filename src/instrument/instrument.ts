@@ -86,6 +86,9 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): 
   }
   const read = readOptions('instrument', options, ['args', 'start', 'only', 'growth', 'validate']);
   if (read.only !== undefined) checkFunction('only', read.only);
+  if (read.start !== undefined && read.start !== 'keep' && read.start !== 'defer') {
+    throw badRange(`start is ${shown(read.start)}, expected 'keep' or 'defer'`);
+  }
   checkBoolean('args', read.args);
   checkBoolean('validate', read.validate);
   const module = readModule(bytes);
@@ -127,7 +130,7 @@ class Instrumenting {
     this.#module = module;
     this.#args = options.args === true;
     this.#deferStart = options.start === 'defer' && module.start !== undefined;
-    this.#growth = options.growth ?? GROWTH;
+    this.#growth = options.growth === undefined ? GROWTH : options.growth;
     if (typeof this.#growth !== 'number' || !(this.#growth >= 0))
       throw badRange(`growth is ${shown(this.#growth)}, expected a share of 0 or more`);
     this.#allowance = this.#growth;

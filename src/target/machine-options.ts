@@ -67,7 +67,7 @@ export function planMachine(options: MachineOptions): MachinePlan {
   }
   checkBoolean('poison', poison);
   const placed = machineSites(model, symbols);
-  const paramsOf = cParams(readTypes(types ?? {}));
+  const paramsOf = cParams(readTypes(types === undefined ? {} : types));
   const hasFullRegs = model.fullEntry !== null;
   const sites = placed.map((site) => ({ ...site, params: paramsOf(site.name), hasFullRegs }));
   const task = { comm, pid, cpu };

@@ -4,7 +4,7 @@ import * as engineLayout from '../../assembly/layout.ts';
 import * as layout from '../../assembly/machine-layout.ts';
 import { type CpuModel, PLACE_OUTSIDE, PLACE_RETURN_TO_HANDLER } from '../arch/arch.ts';
 import type { Engine } from '../engine.ts';
-import { checkWord } from '../options.ts';
+import { checkBoolean, checkWord } from '../options.ts';
 import type { Task } from '../tasks.ts';
 
 /// The last of the CPUs that a kernel can have.
@@ -187,6 +187,7 @@ export class MachineTask {
 
   /// Return addresses along the frames, innermost first.
   unwind(raw: boolean): bigint[] {
+    checkBoolean('unwind: raw', raw);
     const { model } = this.#context;
     const { chainAt, chainValue, linkAt } = model.frame;
     const hook = model.addresses.trampolines + PLACE_RETURN_TO_HANDLER;

@@ -36,6 +36,12 @@ export function tracerLine(tracer: string, isDead: boolean): string {
   return `# tracer: ${tracer}\n#\n${isDead ? warning : ''}`;
 }
 
+/// What a buffer of the tracer's own has to tell: nothing interrupts a function there.
+export const bufferInfo = (entries: number, written: number, cpus = 1): BufferInfo => ({
+  ...{ entries, written, cpu: 0, cpus },
+  ...{ release: 'fprobe', model: 'NONE' },
+});
+
 /// The banner of latency-format, down to its empty `#` line.
 export function latencyBanner(tracer: string, info: BufferInfo): string {
   const { us, comm, pid, from, to } = { us: 0, comm: '', pid: 0, ...info.latency };

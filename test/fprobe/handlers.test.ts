@@ -181,7 +181,9 @@ describe('built-in handlers', () => {
 
   test.each(['log2', 'linear', 'first', 'last'] as const)('%s against what it should keep', async (keep) => {
     const { tracer, f } = await start();
-    const shape = { min: -20, step: 7, buckets: 9, values: 10 };
+    const shape = { log2: {}, linear: { min: -20, step: 7, buckets: 9 }, first: { values: 10 }, last: { values: 10 } }[
+      keep
+    ];
     const kept = probe(tracer, { keep, of: 0, signed: true, ...shape }, 'inc');
     const results = probe(tracer, { keep, of: 'result', signed: true, ...shape }, 'inc');
     const random = new Random(5);
