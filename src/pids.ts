@@ -9,11 +9,12 @@ import type { Task, TaskObserver, Tasks } from './tasks.ts';
 
 const PID_MAX = 2 ** 31 - 1;
 
+/// The lists of one client. One that is there and empty is not the same as none: it may have been emptied by tasks that exited.
 export interface PidFilter {
   /// Tasks to watch; none: all.
-  readonly pids: readonly number[];
+  pids?: readonly number[];
   /// Tasks not to watch, whatever `pids` says.
-  readonly notracePids: readonly number[];
+  notracePids?: readonly number[];
 }
 
 /// Whose filter it is, and by what number the engine knows that client.
@@ -21,25 +22,35 @@ interface Owner {
   readonly client: number;
 }
 
-/// Throws TypeError or RangeError for what is no list of pids.
-export function checkPids(what: string, value: unknown): readonly number[] {
-  if (value === undefined) return [];
+/// `undefined` for an empty list. Throws TypeError or RangeError for what is no list of pids.
+export function checkPids(what: string, value: unknown): readonly number[] | undefined {
+  if (value === undefined) return undefined;
   const pids = readArray(what, value);
   if (!pids) throw badType(`${what}: the pids are ${shown(value)}, expected an array of numbers`);
   const wrong = pids.find((pid) => !Number.isInteger(pid) || (pid as number) < 0 || (pid as number) > PID_MAX);
   if (wrong !== undefined || pids.includes(undefined)) {
     throw badRange(`${what}: a pid is ${shown(wrong)}, expected a whole number from 0 to ${PID_MAX}`);
   }
-  return Object.freeze(pids as number[]); // the caller may see it, and edit it by `setPids` alone
+  return pids.length === 0 ? undefined : Object.freeze(pids as number[]); // the caller may see it, `setPids` alone edits it
 }
 
 const ignores = ({ pids, notracePids }: PidFilter, pid: number): boolean =>
-  (pids.length > 0 && !pids.includes(pid)) || notracePids.includes(pid);
+  (pids !== undefined && !pids.includes(pid)) || (notracePids?.includes(pid) ?? false);
+
+/// Replaces each of the lists that has `pid`.
+function edit(filter: PidFilter, pid: number, change: (pids: readonly number[]) => readonly number[]): void {
+  for (const list of ['pids', 'notracePids'] as const) {
+    const pids = filter[list];
+    if (pids?.includes(pid)) filter[list] = Object.freeze(change(pids));
+  }
+}
 
 export class Pids implements TaskObserver {
   readonly #engine: Engine;
   readonly #tasks: Tasks;
-  readonly #filters = new Map<Owner, PidFilter & { readonly bit: number }>();
+  readonly #filters = new Map<Owner, { readonly filter: PidFilter; readonly bit: number }>();
+  /// `function-fork`: in the lists that have a task are also those that it forks, and who exits is taken out.
+  follows = false;
 
   constructor(engine: Engine, tasks: Tasks) {
     this.#engine = engine;
@@ -47,18 +58,29 @@ export class Pids implements TaskObserver {
     tasks.observe(this);
   }
 
-  begin(task: Task): void {
-    let mask = 0;
-    for (const filter of this.#filters.values()) if (ignores(filter, task.pid)) mask |= filter.bit;
-    this.#engine.exports.task_ignore(task.address, mask);
+  begin(task: Task, parent?: Task): void {
+    if (this.follows && parent) {
+      for (const { filter } of this.#filters.values()) edit(filter, parent.pid, (pids) => [...pids, task.pid]);
+    }
+    this.#tell(task);
   }
 
-  end(): void {}
+  end({ pid }: Task): void {
+    if (!this.follows) return;
+    for (const { filter } of this.#filters.values()) edit(filter, pid, (pids) => pids.filter((other) => other !== pid));
+  }
 
-  /// Makes `filter` that of a client that is registered. Throws ENOSPC, and nothing has changed then.
+  #tell({ pid, address }: Task): void {
+    let mask = 0;
+    for (const { filter, bit } of this.#filters.values()) if (ignores(filter, pid)) mask |= bit;
+    this.#engine.exports.task_ignore(address, mask);
+  }
+
+  /// Makes `filter` that of a client that is registered, and edits it from then on as tasks fork and exit. Throws ENOSPC, and
+  /// nothing has changed then.
   set(owner: Owner, filter: PidFilter): void {
     const bit = this.#filters.get(owner)?.bit ?? this.#bitFor(owner.client);
-    this.#filters.set(owner, { ...filter, bit });
+    this.#filters.set(owner, { filter, bit });
     this.#apply();
   }
 
@@ -70,7 +92,7 @@ export class Pids implements TaskObserver {
   }
 
   #apply(): void {
-    for (const task of this.#tasks.all) this.begin(task);
+    for (const task of this.#tasks.all) this.#tell(task);
   }
 
   /// Users of the function graph have a bit each, plain ops share twelve.

@@ -28,7 +28,8 @@ const KNOWN = ['comm', 'name', 'pid', 'stackWords'];
 
 /// Who has something for each task. `begin` may throw: the task is then not made, and `end` is called for those that began.
 export interface TaskObserver {
-  begin(task: Task): void;
+  /// `parent`: the task that forked it, if one did.
+  begin(task: Task, parent?: Task): void;
   end(task: Task): void;
 }
 
@@ -123,11 +124,12 @@ export class Task {
     this.#tasks.interrupts.woken(this);
   }
 
-  /// A new task with an empty stack of the same size, and the same name unless there is another one.
+  /// A new task with an empty stack of the same size, and the same name unless there is another one. With `Tracer.functionFork`
+  /// it is in the pid filters that this one is in.
   fork(options: Omit<TaskOptions, 'stackWords'> = {}): Task {
     const { name = this.comm, comm = name, pid } = readOptions('fork', options, ['comm', 'name', 'pid']);
     this.#tasks.check(this);
-    return this.#tasks.create({ name, comm, pid, stackWords: this.stackWords });
+    return this.#tasks.create({ name, comm, pid, stackWords: this.stackWords }, this);
   }
 
   /// Ends the task: its frames are unwound, what was recorded of it can still be read. Throws EBUSY for the current task, for
@@ -197,7 +199,7 @@ export class Tasks {
     this.#observers.delete(observer);
   }
 
-  create(options: TaskOptions): Task {
+  create(options: TaskOptions, parent?: Task): Task {
     const read = readOptions('createTask', options, KNOWN);
     const { name, comm = name, pid = this.#freePid(), stackWords = this.main.stackWords } = read;
     checkString('comm', comm);
@@ -209,7 +211,7 @@ export class Tasks {
     if (taken) throw new EngineError('EEXIST', `pid ${pid} is that of ${shownTask(taken)}`);
     const task = this.#make(comm ?? `task-${pid}`, pid, stackWords);
     try {
-      this.#begin([task], [...this.#observers]);
+      this.#begin([task], [...this.#observers], parent);
     } catch (error) {
       this.#forget(task);
       throw error;
@@ -217,12 +219,12 @@ export class Tasks {
     return task;
   }
 
-  #begin(tasks: readonly Task[], observers: readonly TaskObserver[]): void {
+  #begin(tasks: readonly Task[], observers: readonly TaskObserver[], parent?: Task): void {
     const begun: [TaskObserver, Task][] = [];
     try {
       for (const observer of observers) {
         for (const task of tasks) {
-          observer.begin(task);
+          observer.begin(task, parent);
           begun.push([observer, task]);
         }
       }

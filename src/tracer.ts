@@ -33,7 +33,7 @@ import type { Context } from './interrupts.ts';
 import { type LatencyName, type LatencyOptions, LatencyTracer } from './latency.ts';
 import type { TaskCounts } from './memory.ts';
 import { isModule, native } from './native.ts';
-import { readOptions } from './options.ts';
+import { checkBoolean, readOptions } from './options.ts';
 import { Parents } from './parents.ts';
 import { type ProfileOptions, Profiler } from './profile.ts';
 import { Running } from './running.ts';
@@ -494,6 +494,16 @@ export class Tracer {
   }
   set maxGraphDepth(depth: number) {
     this.#rules.maxDepth = depth;
+  }
+
+  /// `function-fork`: pid filters of registered clients follow tasks. Who is forked by a task of a list is added to it, and who exits
+  /// is taken out; a list that became empty so still holds, for nobody. Default false. Throws TypeError.
+  get functionFork(): boolean {
+    return this.#users.followsForks;
+  }
+  set functionFork(on: boolean) {
+    checkBoolean('functionFork', on);
+    this.#users.followsForks = on ?? false;
   }
 
   /// Starts a latency tracer (spec/fgraph.md §13): `irqsoff`, `preemptoff`, `preemptirqsoff` measure sections of `withoutIrqs`,

@@ -91,7 +91,7 @@ class Watch implements Watching {
 export abstract class Watcher {
   readonly #watch: Watch;
   readonly #users: Users;
-  #pids: PidFilter = { pids: [], notracePids: [] };
+  #pids: PidFilter = {};
   #isWatching = false;
 
   /// `client` says by what name the engine knows it; `only` which functions it can watch at all, if not all.
@@ -126,12 +126,12 @@ export abstract class Watcher {
 
   /// The tasks to watch, `set_ftrace_pid`; none: all.
   get pids(): readonly number[] {
-    return this.#pids.pids;
+    return this.#pids.pids ?? [];
   }
 
   /// The tasks not to watch, `set_ftrace_notrace_pid`.
   get notracePids(): readonly number[] {
-    return this.#pids.notracePids;
+    return this.#pids.notracePids ?? [];
   }
 
   /// Replaces the tasks to watch, those to come included; `undefined` or `[]`: all. Calls under way end as they began. Throws
@@ -204,8 +204,16 @@ export class Users {
 
   /// Makes `filter` that of a client that is registered. Throws ENOSPC.
   setPids(watch: Watching, filter: PidFilter): void {
-    if (filter.pids.length + filter.notracePids.length > 0) this.#pids.set(watch, filter);
+    if (filter.pids ?? filter.notracePids) this.#pids.set(watch, filter);
     else this.#pids.remove(watch);
+  }
+
+  /// Whether pid filters follow tasks that fork and exit.
+  get followsForks(): boolean {
+    return this.#pids.follows;
+  }
+  set followsForks(on: boolean) {
+    this.#pids.follows = on;
   }
 
   get targets(): ReadonlySet<Target> {

@@ -16,7 +16,7 @@ const ELSEWHERE: readonly [cases: string, why: string][] = [
   ['H9, H26, H27', 'graph and profile beside each other: test/tracer.test.ts and test/target/programs.engine.test.ts'],
   ['H10, H11', 'return values: test/records.test.ts'],
   ['H12', 'globs alone: test/glob.test.ts'],
-  ['H13 to H16', 'pid filters: test/pids.test.ts; H14, function-fork, is a control file'],
+  ['H13 to H16', 'pid filters: test/pids.test.ts'],
   [
     'H17, H19 to H21, H30 to H37, H47, H50 to H52, H54 to H60',
     'commands, probe events and what files read back: control files',

@@ -316,6 +316,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
       setGraphFunction: () => ['one'],
       setGraphNotrace: () => ['one'],
       'set maxGraphDepth': () => [3],
+      'set functionFork': () => [true],
     },
     except: ['link'], // for who instruments and links by himself; takes what `prepareBytes` made
   },

@@ -1,5 +1,4 @@
-// Pid filters (spec/fgraph.md §3, §11): of section H of spec/testcases.md H13, H15 and H16, as far as there are no control files
-// (H14, `function-fork`, is one), for every kind of client.
+// Pid filters (spec/fgraph.md §3, §11): of section H of spec/testcases.md H13 to H16, for every kind of client.
 
 import { describe, expect, test } from 'vitest';
 import { assembleText } from '../bench/shapes.ts';
@@ -29,6 +28,7 @@ async function start() {
 }
 
 interface Client {
+  readonly pids: readonly number[];
   setPids(pids?: readonly number[]): void;
   setNotracePids(pids?: readonly number[]): void;
   unregister(): void;
@@ -147,6 +147,76 @@ describe.each(Object.keys(KINDS))('%s', (kind) => {
     js.look = () => {};
     both();
     expect(seen()).toEqual([0, 20]);
+  });
+});
+
+describe('function-fork (H14)', () => {
+  test.each(Object.keys(KINDS))('%s sees what a task of the filter forks, and its children', async (kind) => {
+    const { tracer, outer, other } = await start();
+    other.exit();
+    const [client, seen] = KINDS[kind](tracer);
+    const parent = tracer.createTask({ pid: 6 });
+    client.setPids([6]);
+    tracer.functionFork = true;
+    const child = parent.fork({ pid: 7, comm: 'task-7' });
+    tracer.functionFork = false;
+    expect(client.pids).toEqual([6, 7]);
+    for (let k = 0; k < 5; k++) child.run(() => outer());
+    expect(seen()[1]).toBe(10);
+    client.setPids([7]);
+    child.exit();
+    expect(client.pids).toEqual([7]);
+  });
+
+  test('those not to watch likewise; who is in no list adds nobody', async () => {
+    const { tracer, outer, other } = await start();
+    let calls = 0;
+    const user = tracer.registerFgraph({ entry: () => void calls++ });
+    const free = tracer.registerFtrace({ call: () => void calls++ });
+    user.setNotracePids([7]);
+    free.setNotracePids([99]);
+    tracer.functionFork = true;
+    expect(tracer.functionFork).toBe(true);
+    const child = other.fork({ pid: 8 });
+    const grandchild = child.fork({ pid: 9 });
+    tracer.createTask({ pid: 10 });
+    tracer.currentTask.fork({ pid: 11 });
+    expect([user.pids, user.notracePids, free.notracePids]).toEqual([[], [7, 8, 9], [99]]);
+    grandchild.run(() => outer());
+    expect(calls).toBe(2); // of `free` alone
+    child.exit();
+    expect(user.notracePids).toEqual([7, 9]);
+  });
+
+  test('a list that exits have emptied still holds; a new one replaces it', async () => {
+    const { tracer, outer, other } = await start();
+    const [client, seen] = KINDS.registerFgraph(tracer);
+    client.setPids([7]);
+    tracer.functionFork = true;
+    other.exit();
+    expect(client.pids).toEqual([]);
+    outer();
+    const late = tracer.createTask({ pid: 7 });
+    late.run(() => outer());
+    expect(seen()).toEqual([0, 0]);
+    client.setPids();
+    late.run(() => outer());
+    expect(seen()).toEqual([0, 2]);
+  });
+
+  test('off, and for clients that are not registered, nobody is followed', async () => {
+    const { tracer, other } = await start();
+    const user = tracer.registerFgraph({ entry() {} });
+    user.setPids([7]);
+    other.fork();
+    expect(user.pids).toEqual([7]);
+    user.unregister();
+    tracer.functionFork = true;
+    other.fork();
+    other.exit();
+    expect(user.pids).toEqual([7]);
+    expect(() => Object.assign(tracer, { functionFork: 1 })).toThrow(/functionFork is 1, expected true or false/);
+    expect(tracer.functionFork).toBe(true);
   });
 });
 
