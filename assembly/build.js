@@ -1,39 +1,18 @@
-// assembly/ → build/fprobe.wasm. The AssemblyScript compiler translates and leaves the code as it is; Binaryen, the optimiser
-// that it comes with, does the rest, because here it can be told what to keep apart: inlining makes an entry and an exit fast,
-// and everything else only larger. The limits are those of the compiler's own -O3.
+// assembly/ → build/fprobe.wasm and build/machine.wasm. The AssemblyScript compiler translates and leaves the code as it is;
+// Binaryen, the optimiser that it comes with, does the rest, because here it can be told what to keep apart: inlining makes an entry
+// and an exit fast, and everything else only larger. The limits are those of the compiler's own -O3.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 import binaryen from 'binaryen';
 
-const RAW = 'build/fprobe.raw.wasm'; // as asconfig.json says
-
 /// Functions of the control path, and such of the general path as are used in many places, by pattern: a call of them stays
 /// a call.
-const COLD = [
+const ENGINE_COLD = [
   '*/region/*',
   '*/ops/*',
   '*/filter/*',
   '*/manager/*',
-  '*/machine/get',
-  '*/machine/put',
-  '*/machine/swap',
-  '*/machine/stackAt',
-  '*/machine/leaveFrame',
-  '*/machine/cpu_enter',
-  '*/machine/cpu_leave',
-  '*/machine/cpu_tail',
-  '*/machine/cpu_unwind',
-  '*/machine/cpu_interrupt*',
-  '*/machine/entryTrampoline',
-  '*/machine/exitTrampoline',
-  '*/machine/enterFunction',
-  '*/machine/setArguments',
-  '*/machine/readArguments',
-  '*/machine/saveRegisters',
-  '*/machine/restoreRegisters',
-  '*/machine/poison',
-  '*/machine-run/*',
   '*/control/*',
   '*/recursion/recursion_fregs',
   '*/recursion/recursion_next',
@@ -80,51 +59,88 @@ const COLD = [
   '*/clock/clock_read',
 ];
 
+/// The same of the machine, where size matters less.
+const MACHINE_COLD = [
+  '*/machine/get',
+  '*/machine/put',
+  '*/machine/swap',
+  '*/machine/stackAt',
+  '*/machine/leaveFrame',
+  '*/machine/cpu_enter',
+  '*/machine/cpu_leave',
+  '*/machine/cpu_tail',
+  '*/machine/cpu_unwind',
+  '*/machine/cpu_interrupt*',
+  '*/machine/entryTrampoline',
+  '*/machine/exitTrampoline',
+  '*/machine/enterFunction',
+  '*/machine/setArguments',
+  '*/machine/readArguments',
+  '*/machine/saveRegisters',
+  '*/machine/restoreRegisters',
+  '*/machine/poison',
+  '*/machine-run/*',
+];
+
 /// Expressions of a function that is inlined in any case. Two that are alike become one, so a small one kept apart would keep
 /// another apart that an entry needs.
 const TINY = 5;
 
-const cold = COLD.map((pattern) => ({ pattern, regexp: new RegExp(`^assembly${pattern.slice(1).replaceAll('*', '.*')}$`) }));
 const nodes = (body) => (body ? binaryen.emitText(body).split('(').length - 1 : 0);
 
 mkdirSync('build', { recursive: true });
-const { error, stderr } = await asc.main(['assembly/index.ts', '--target', 'release']);
-if (error) {
-  console.error(stderr.toString());
-  process.exit(1);
+await build('assembly/index.ts', 'release', 'fprobe', ENGINE_COLD);
+await build('assembly/machine-index.ts', 'machine', 'machine', MACHINE_COLD);
+
+/// `entry` → build/`name`.wasm, by a target of asconfig.json that puts it into build/`name`.raw.wasm first.
+async function build(entry, target, name, cold) {
+  const { error, stderr } = await asc.main([entry, '--target', target]);
+  if (error) {
+    console.error(stderr.toString());
+    process.exit(1);
+  }
+  const module = binaryen.readBinary(readFileSync(`build/${name}.raw.wasm`));
+  const { Features } = binaryen;
+  module.setFeatures(
+    Features.MutableGlobals |
+      Features.SignExt |
+      Features.NontrappingFPToInt |
+      Features.Multivalue |
+      Features.BulkMemory |
+      Features.BulkMemoryOpt,
+  );
+  keepApart(module, cold);
+  binaryen.setOptimizeLevel(3);
+  binaryen.setShrinkLevel(0);
+  binaryen.setAlwaysInlineMaxSize(12);
+  binaryen.setFlexibleInlineMaxSize(70);
+  binaryen.setOneCallerInlineMaxSize(400);
+  for (let size = Number.POSITIVE_INFINITY; ; ) {
+    module.optimize();
+    module.runPasses(['reorder-functions']); // those that are called often get the short numbers
+    const binary = module.emitBinary();
+    if (binary.length >= size) break;
+    size = binary.length;
+    writeFileSync(`build/${name}.wasm`, binary);
+    writeFileSync(`build/${name}.wat`, module.emitText());
+  }
+  module.dispose();
 }
 
-const module = binaryen.readBinary(readFileSync(RAW));
-const { Features } = binaryen;
-module.setFeatures(
-  Features.MutableGlobals |
-    Features.SignExt |
-    Features.NontrappingFPToInt |
-    Features.Multivalue |
-    Features.BulkMemory |
-    Features.BulkMemoryOpt,
-);
-const idle = new Set(COLD);
-for (let i = 0; i < module.getNumFunctions(); i++) {
-  const { name, body } = binaryen.getFunctionInfo(module.getFunctionByIndex(i));
-  const matching = cold.filter(({ regexp }) => regexp.test(name));
-  if (matching.length === 0 || nodes(body) < TINY) continue;
-  for (const { pattern } of matching) idle.delete(pattern);
-  binaryen.setPassArgument('no-inline', name);
-  module.runPasses(['no-inline']);
-}
-if (idle.size > 0) throw new Error(`no function is kept apart by ${[...idle].join(', ')}: renamed, or too small`);
-binaryen.setOptimizeLevel(3);
-binaryen.setShrinkLevel(0);
-binaryen.setAlwaysInlineMaxSize(12);
-binaryen.setFlexibleInlineMaxSize(70);
-binaryen.setOneCallerInlineMaxSize(400);
-for (let size = Number.POSITIVE_INFINITY; ; ) {
-  module.optimize();
-  module.runPasses(['reorder-functions']); // those that are called often get the short numbers
-  const binary = module.emitBinary();
-  if (binary.length >= size) break;
-  size = binary.length;
-  writeFileSync('build/fprobe.wasm', binary);
-  writeFileSync('build/fprobe.wat', module.emitText());
+/// Marks the functions of `module` that are not to be inlined. Throws for a pattern that has none.
+function keepApart(module, patterns) {
+  const cold = patterns.map((pattern) => ({
+    pattern,
+    regexp: new RegExp(`^assembly${pattern.slice(1).replaceAll('*', '.*')}$`),
+  }));
+  const idle = new Set(patterns);
+  for (let i = 0; i < module.getNumFunctions(); i++) {
+    const { name, body } = binaryen.getFunctionInfo(module.getFunctionByIndex(i));
+    const matching = cold.filter(({ regexp }) => regexp.test(name));
+    if (matching.length === 0 || nodes(body) < TINY) continue;
+    for (const { pattern } of matching) idle.delete(pattern);
+    binaryen.setPassArgument('no-inline', name);
+    module.runPasses(['no-inline']);
+  }
+  if (idle.size > 0) throw new Error(`no function is kept apart by ${[...idle].join(', ')}: renamed, or too small`);
 }

@@ -6,7 +6,7 @@ import { fgraph_restore } from './fgraph';
 import { gops_leave_task, gops_registered, gops_start } from './gops';
 import {
   ABI_CLOCK, ABI_DEAD, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_TASKS, ABI_VERSION, ABI_VERSION_VALUE, CLOCK_MONO,
-  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_NEXT,
+  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_HOOKED, TASK_NEXT,
   TASK_RECURSION, TASK_TOP, WORD_SIZE,
 } from './layout';
 import { recursion_current } from './recursion';
@@ -38,6 +38,7 @@ export function task_reset(task: u32): i32 {
   if (!task_exists(task)) return -EINVAL;
   sync();
   fgraph_restore(task, 0);
+  if (!load<u32>(task, TASK_BASE)) store<u32>(task, 0, TASK_HOOKED); // unless the clock has entered functions
   return 0;
 }
 

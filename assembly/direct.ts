@@ -142,10 +142,11 @@ export function direct_allowed(task: u32): bool {
   return load<u32>(0, ABI_CLOCK) == CLOCK_COUNTER && short_allowed(task);
 }
 
-/// The same for a way that reads the clock as everybody does.
+/// The same for a way that reads the clock as everybody does. All of them take the retp of a frame for the frame below it.
 export function short_allowed(task: u32): bool {
   const forbidden = load<u32>(0, ABI_LOOPED) | load<u32>(0, ABI_DEAD);
-  return !(forbidden | load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION) | load<u32>(task, TASK_CLOCK));
+  const own = load<u64>(task, TASK_CLOCK); // and TASK_HOOKED
+  return !(<u64>(forbidden | load<u32>(task, TASK_PAUSE) | load<u32>(task, TASK_RECURSION)) | own);
 }
 
 /// Whether the last event of `task` is the last record of `ring`, and the next one can be.

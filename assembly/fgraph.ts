@@ -23,7 +23,7 @@ import {
   ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FGRAPH_BITMAP_ORPHAN, FGRAPH_INDEX_MASK,
   FGRAPH_INDEX_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_FRAME,
   GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_WASM, LOCK_INDEX,
-  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_RETP, TASK_CALL_RETURN, TASK_CPU,
+  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP,
   TASK_DEPTH, TASK_FRAME_FP, TASK_IGNORED, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SHORT,
   TASK_STRAY, TASK_TOP, TASK_UNWOUND,
 } from './layout';
@@ -202,18 +202,18 @@ function tellBuiltin(
 /// An activation of `site` begins, with `count` words of arguments. Returns the base of its frame, or 0: refused,
 /// nothing changed but perhaps the overrun.
 export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
+  const parent = load<u32>(task, TASK_BASE);
+  return fgraph_enter_from(task, site, count, frame_func(parent), parent);
+}
+
+/// The same with a return address of its own and where that is kept.
+export function fgraph_enter_from(task: u32, site: u32, count: u32, ret: u64, retp: u64): u32 {
   sync();
   if (!site_exists(site)) return 0;
-  const parent = load<u32>(task, TASK_BASE);
-  let ret = frame_func(parent);
-  let retp: u64 = parent;
-  if (load<u32>(task, TASK_CPU)) {
-    store<u32>(task, 0, TASK_CPU);
-    ret = load<u64>(task, TASK_CALL_RETURN);
-    retp = load<u64>(task, TASK_CALL_RETP);
-  }
   if (load<u32>(site_address(site), SITE_USERS) & SITE_HAS_OPS) {
+    const fp = load<u64>(task, TASK_CALL_FP);
     if (!ftrace_call(task, site, count, ret)) return 0;
+    store<u64>(task, fp, TASK_CALL_FP); // handlers may have entered functions
     sync(); // of the task that is current now
   }
   return fgraph_enter_users(task, site, count, ret, retp);

@@ -10,7 +10,7 @@ export const PAGE_SIZE = 65536;
 // ABI page: the first 4096 bytes. An embedder who knows nothing else starts reading here.
 
 export const ABI_MAGIC_VALUE = 0x42525046; // "FPRB", little-endian
-export const ABI_VERSION_VALUE = 2;
+export const ABI_VERSION_VALUE = 3;
 
 export const ABI_PAGE_SIZE = 4096;
 export const ABI_MAGIC = 16; // u32. Addresses below it stay zero: 0 is the null pointer, and the null frame has func 0
@@ -44,12 +44,17 @@ export const ABI_GRAPH_FILTER = ABI_OPS_CALLING + 4; // u32 nonzero: only sites 
 export const ABI_GRAPH_NOTRACE = ABI_GRAPH_FILTER + 4; // u32 sites with SITE_GRAPH_NOTRACE
 export const ABI_GRAPH_DEPTH = ABI_GRAPH_NOTRACE + 4; // u32 max_graph_depth, 0 = unlimited
 export const ABI_SLEEP_USERS = ABI_GRAPH_DEPTH + 4; // u32 users with GRAPH_SKIP_SLEEP: task switches are stamped for them
-export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of machines (machine-layout.ts)
+export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of the host's (block.ts)
 export const ABI_GOPS_SERIAL = ABI_BLOCKS + 4; // u32 registrations of function-graph users so far
 export const ABI_NO_SITE = ABI_GOPS_SERIAL + 4; // u32 always zero: the set of no site
 export const ABI_MANAGER = ABI_NO_SITE + 4; // u32 MANAGER_*: what the manager's filters are
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
+
+// What the host asked `block_alloc` for: its own bytes follow the header.
+export const BLOCK_NEXT = 0; // u32
+export const BLOCK_BYTES = BLOCK_NEXT + 4; // u32
+export const BLOCK_HEADER_SIZE = 16;
 
 export const CLOCK_COUNTER = 0;
 export const CLOCK_MONO = 1;
@@ -271,10 +276,8 @@ export const FPROBE_CALL_SIZE = 16;
 
 // Of the task of a machine (machine.ts); 0 on all others.
 export const TASK_CLOCK = TASK_FPROBE + FPROBE_CALL_SIZE; // u32 address of a u64, the time in ns
-export const TASK_CPU = TASK_CLOCK + 4; // u32 nonzero: the entry at hand has a return address and a frame pointer:
-export const TASK_CALL_RETURN = TASK_CPU + 4; // u64
-export const TASK_CALL_RETP = TASK_CALL_RETURN + 8; // u64
-export const TASK_CALL_FP = TASK_CALL_RETP + 8; // u64
+export const TASK_HOOKED = TASK_CLOCK + 4; // u32 nonzero: retp of a frame may be anything. Read with TASK_CLOCK
+export const TASK_CALL_FP = TASK_HOOKED + 4; // u64 the frame pointer of the entry at hand
 export const TASK_FRAME_FP = TASK_CALL_FP + 8; // u32 bytes of the frame pointer below each frame: WORD_SIZE where it is tested
 
 export const TASK_SIZE = TASK_FRAME_FP + 8;

@@ -71,11 +71,6 @@ export const CONSTANT_FIELD = 0; // u32 offset in the record
 export const CONSTANT_VALUE = 8; // u64
 export const LIST_ENTRY = 16;
 
-// What the host asked `block_alloc` for: its own bytes follow the header.
-export const BLOCK_NEXT = 0; // u32
-export const BLOCK_BYTES = BLOCK_NEXT + 4; // u32
-export const BLOCK_HEADER_SIZE = 16;
-
 // ---------------------------------------------------------------------------------------------------------------
 // CPU task
 

@@ -1,52 +1,21 @@
-// How a host drives machines: it asks for blocks, writes the records of machine-layout.ts into them, and runs programs, long
-// ones or one step at a time. A program is checked word by word. What describes a CPU is trusted.
+// How a host drives machines: it asks the engine for blocks, writes the records of machine-layout.ts into them, and runs programs,
+// long ones or one step at a time. A program is checked word by word. What describes a CPU is trusted.
 //
 // While a program runs the engine's current task is that of the CPU task; when the export returns it is what it was before.
 
+import { block_holds } from './block';
 import { hostCall } from './host';
-import { ABI_BLOCKS, ABI_CALLING_MASK, EBUSY, EINVAL, TASK_CLOCK, TASK_CONTEXT, WORD_SIZE } from './layout';
+import { ABI_CALLING_MASK, EBUSY, EINVAL, TASK_CLOCK, TASK_CONTEXT, WORD_SIZE } from './layout';
 import {
   cpu_call, cpu_enter, cpu_interrupt, cpu_interrupt_end, cpu_leave, cpu_tail, cpu_unwind,
 } from './machine';
+import { task_current, task_switch } from './machine-engine';
 import {
-  BLOCK_BYTES, BLOCK_HEADER_SIZE, BLOCK_NEXT, CALL_KIND, CALL_SKIPPED, CPU_DEPTH, CPU_FILE, CPU_FLOOR, CPU_TASK, ECHILD,
+  CALL_KIND, CALL_SKIPPED, CPU_DEPTH, CPU_FILE, CPU_FLOOR, CPU_TASK, ECHILD,
   MACHINE_CURRENT, MACHINE_HANDLER, MACHINE_POSITION, MACHINE_REGISTERS, MACHINE_RUNNING, MACHINE_SIZE, MACHINE_TASKS, OP_CALL,
   OP_END, OP_INTERRUPT, OP_INTERRUPT_END, OP_IRQS, OP_PREEMPTION, OP_RETURN, OP_SET, OP_SWITCH, OP_TAIL, OP_TIME, OP_UNWIND, OP_WAKE,
   REGISTER_RETVAL,
 } from './machine-layout';
-import { region_alloc, region_free } from './region';
-import { begin, current, task_switch } from './task';
-
-// ---- blocks
-
-/// `bytes` zeroed bytes. Their address, 0: no memory.
-export function block_alloc(bytes: u32): u32 {
-  if (bytes > 1 << 30) return 0;
-  const region = region_alloc(bytes + BLOCK_HEADER_SIZE);
-  if (!region) return 0;
-  store<u32>(region, load<u32>(0, ABI_BLOCKS), BLOCK_NEXT);
-  store<u32>(region, bytes, BLOCK_BYTES);
-  store<u32>(0, region + BLOCK_HEADER_SIZE, ABI_BLOCKS);
-  return region + BLOCK_HEADER_SIZE;
-}
-
-/// Where the link to the block at `address` stands, 0: there is no such block of `bytes` bytes or more.
-function linkTo(address: u32, bytes: u32): u32 {
-  let link: u32 = ABI_BLOCKS;
-  while (load<u32>(link) && load<u32>(link) != address) link = load<u32>(link) - BLOCK_HEADER_SIZE + BLOCK_NEXT;
-  return load<u32>(link) && load<u32>(address - BLOCK_HEADER_SIZE, BLOCK_BYTES) >= bytes ? link : 0;
-}
-
-/// Gives a block back. 0, or -EINVAL: there is no such block.
-export function block_free(address: u32): i32 {
-  begin();
-  const link = linkTo(address, 0);
-  if (!link) return -EINVAL;
-  const region = address - BLOCK_HEADER_SIZE;
-  store<u32>(link, load<u32>(region, BLOCK_NEXT));
-  region_free(region, load<u32>(region, BLOCK_BYTES) + BLOCK_HEADER_SIZE);
-  return 0;
-}
 
 // ---- programs
 
@@ -59,11 +28,11 @@ const TOLD: u32 =
 /// did not come back to its caller, and the tasks have to be unwound; -EBUSY: called by a handler of a program that runs. MACHINE_POSITION is the word where it ended. `times` 0: once,
 /// and calls may stay open, or be closed that were open before.
 export function machine_run(machine: u32, program: u32, words: u32, times: u32): i32 {
-  if (!linkTo(machine, MACHINE_SIZE) || words >= 1 << 27 || !linkTo(program, words << 3)) return -EINVAL;
+  if (!block_holds(machine, MACHINE_SIZE) || words >= 1 << 27 || !block_holds(program, words << 3)) return -EINVAL;
   const tasks = load<u32>(machine, MACHINE_TASKS);
   const count = load<u32>(machine, MACHINE_TASKS + 4);
   if (!count) return -EINVAL;
-  const before = current;
+  const before = task_current();
   const end = program + (words << 3);
   let result: i32 = 0;
   if (!times) {
@@ -119,11 +88,11 @@ function runOnce(machine: u32, tasks: u32, count: u32, program: u32, end: u32, i
       error = open ? cpu_tail(cpu, operand, at + WORD_SIZE, words) : -ECHILD;
     } else if (operation == OP_SWITCH) {
       if (operand < count) {
-        const context = load<u32>(current, TASK_CONTEXT);
+        const context = load<u32>(load<u32>(cpu, CPU_TASK), TASK_CONTEXT);
         cpu = load<u32>(tasks + (operand << 2));
         store<u32>(machine, operand, MACHINE_CURRENT);
         task_switch(load<u32>(cpu, CPU_TASK));
-        store<u32>(current, context, TASK_CONTEXT);
+        store<u32>(load<u32>(cpu, CPU_TASK), context, TASK_CONTEXT);
       } else {
         error = -EINVAL;
       }

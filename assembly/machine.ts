@@ -4,11 +4,11 @@
 //   call        return address to the stack or the link register
 //   site        watched? ── no ──► prologue, body
 //                 │ yes
-//   entry       registers ─► record on the stack ─► fgraph_enter ─► accepted? the return address becomes the hook
+//   entry       registers ─► record on the stack ─► enter_call ─► accepted? the return address becomes the hook
 //               registers ◄─ record; execution goes on where the record says
 //   …
 //   return      epilogue, to the return address. Is it the hook?
-//   exit        registers ─► record ─► fgraph_leave ─► registers ◄─ record; on to the real address, perhaps the hook again
+//   exit        registers ─► record ─► leave_call ─► registers ◄─ record; on to the real address, perhaps the hook again
 //
 // Handlers see the address of the record as word 0 of their fregs. While they run the stack pointer is below the record, so
 // they may call functions of the machine themselves.
@@ -16,11 +16,10 @@
 // Invariant: nothing is written outside of the task's stack, whatever its registers hold; each step first looks whether the
 // stack pointer leaves room for all that it may store.
 
-import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter } from './fregs';
 import {
-  CONTEXT_NORMAL, EINVAL, FRAME_RET, FREGS_WORDS, SITE_FLAGS, SITE_FL_REGS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP, TASK_CALL_RETP, TASK_CALL_RETURN,
-  TASK_CONTEXT, TASK_CPU, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  CONTEXT_NORMAL, EINVAL, FRAME_RET, FREGS_WORDS, SITE_FLAGS, SITE_FL_REGS, SITE_IP, SITE_USERS, TASK_BASE,
+  TASK_CONTEXT, TASK_TOP, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 import {
   CALL_BODY, CALL_CHAIN, CALL_CONTEXT, CALL_INTERRUPT, CALL_KIND, CALL_MARK, CALL_RETURN, CALL_SHIFT, CALL_SITE,
@@ -35,6 +34,7 @@ import {
   MACHINE_STACK_ARGUMENTS, NONE, REGISTER_CHAIN, REGISTER_LINK, REGISTER_PARENT, REGISTER_RETVAL, REGISTER_SP, RUN_COUNT, RUN_FROM,
   RUN_TO, TRAMPOLINE_FRAME, TRAMPOLINE_RESTORES, TRAMPOLINE_SAVES, TRAMPOLINE_SETS,
 } from './machine-layout';
+import { enter_call, leave_call, restore, task_current, task_switch } from './machine-engine';
 import { recursion_fregs } from './recursion';
 import { NOTE_ARGUMENTS_MAX } from './ring-layout';
 import { frame_is_sound } from './shadow-stack';
@@ -176,18 +176,11 @@ function entryTrampoline(cpu: u32, machine: u32, site: u32, at: u32): bool {
 
   const task = load<u32>(cpu, CPU_TASK);
   const chain = load<u64>(cpu, CPU_FILE + REGISTER_CHAIN);
-  store<u64>(task, parent, TASK_CALL_RETURN);
-  store<u64>(task, flags & MACHINE_RETP_CHAIN ? chain : sp, TASK_CALL_RETP);
-  store<u64>(task, chain, TASK_CALL_FP);
   const words = fregs_enter(task, site);
-  if (words) {
-    store<u64>(words, record);
-    readArguments(cpu, machine, at, words + WORD_SIZE);
-  }
+  if (words) readArguments(cpu, machine, at, words + WORD_SIZE);
   setStackPointer(cpu, sp - (at - record + load<u32>(trampoline, TRAMPOLINE_FRAME)));
-  store<u32>(task, cpu, TASK_CPU);
-  if (fgraph_enter(task, site, 1)) put(machine, slot, load<u64>(machine, MACHINE_HOOK));
-  store<u32>(task, 0, TASK_CPU);
+  const retp = flags & MACHINE_RETP_CHAIN ? chain : sp;
+  if (enter_call(task, site, record, parent, retp, chain)) put(machine, slot, load<u64>(machine, MACHINE_HOOK));
 
   restoreRegisters(cpu, machine, trampoline, record);
   setStackPointer(cpu, sp);
@@ -226,7 +219,7 @@ function exitTrampoline(cpu: u32, machine: u32): u64 {
   put(machine, record + load<u32>(machine, MACHINE_RECORD_IP), ret);
   setStackPointer(cpu, sp - (at - record + load<u32>(trampoline, TRAMPOLINE_FRAME)));
   store<u64>(recursion_fregs(task), load<u64>(cpu, CPU_FILE + REGISTER_RETVAL), FREGS_WORDS + WORD_SIZE);
-  fgraph_leave(task, base, 1, record);
+  leave_call(task, base, record);
 
   restoreRegisters(cpu, machine, trampoline, record);
   for (let k: u32 = 0; k < keepCount; k++) {
@@ -380,7 +373,8 @@ export function cpu_unwind(cpu: u32, depth: u32): i32 {
   setStackPointer(cpu, load<u64>(call, CALL_SP));
   store<u64>(cpu, load<u64>(call, CALL_CHAIN), CPU_FILE + REGISTER_CHAIN);
   store<u32>(cpu, depth, CPU_DEPTH);
-  fgraph_restore(task, load<u32>(call, CALL_MARK));
+  if (task_current() != task) task_switch(task); // a handler may have left another one behind
+  restore(load<u32>(call, CALL_MARK));
   return 0;
 }
 

@@ -3,11 +3,11 @@
 
 import { Direct, direct_leave_long } from './direct';
 import { set_enter, set_leave } from './direct-set';
-import { fgraph_enter, fgraph_leave, fgraph_restore } from './fgraph';
+import { fgraph_enter, fgraph_enter_from, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter, fregs_take, fregs_word } from './fregs';
-import { TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_SHORT, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import { TASK_CALL_FP, TASK_HOOKED, TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_SHORT, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
 import { SHORT_DONE, short_enter, short_leave } from './short';
-import { current } from './task';
+import { current, task_switch } from './task';
 
 /// The ways that are left after the shortest. Inlined, since one more call would be felt.
 class Longer {
@@ -144,4 +144,29 @@ export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i6
   const count = fregs_take(current, 8);
   const words = fregs_enter(current, site);
   return words ? enterStored(site, count, words, a, b, c, d, e, f, g, h) : enter(site);
+}
+
+// For trampolines of one's own, which hook a return address (machine.ts). They name the task. The shorter ways need the retp of
+// frames for themselves: a task on which this was used never takes them again.
+
+/// Whether `task`, which exists, is the current one now.
+function comeTo(task: u32): bool {
+  return task == current || task_switch(task) != 0;
+}
+
+/// Enters `site` on `task`, whose caller will be returned to at `ret`, an address that is kept at `retp`; `fp` is its frame pointer.
+/// `first` is the first word, others may have been sent ahead. Returns a cookie for `leave_call`, or 0: nobody wants the return.
+export function enter_call(task: u32, site: u32, first: i64, ret: i64, retp: i64, fp: i64): u32 {
+  if (!comeTo(task)) return 0;
+  const count = fregs_take(task, 1);
+  const words = fregs_enter(task, site);
+  if (words) store<i64>(words, first);
+  store<u32>(task, 1, TASK_HOOKED);
+  store<i64>(task, fp, TASK_CALL_FP);
+  return fgraph_enter_from(task, site, count, ret, retp);
+}
+
+/// `leave_value` on `task`.
+export function leave_call(task: u32, cookie: u32, first: i64): void {
+  if (comeTo(task)) fgraph_leave(task, cookie, fregs_take(task, 1), first);
 }

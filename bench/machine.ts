@@ -4,7 +4,7 @@
 //
 //   npm run bench:machine -- [--check] [--json FILE] [--svg FILE]
 //
-// Counts are those of a second engine in which each load and store calls out (Binaryen's instrument-memory).
+// Counts are those of a second engine and a second machine in which each load and store calls out (Binaryen's instrument-memory).
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -16,8 +16,10 @@ import { CPUS } from '../src/arch/index.ts';
 import { Engine, type EngineExports } from '../src/engine.ts';
 import { Handlers } from '../src/handlers.ts';
 import { generateProgram, type Machine, MachineProgram } from '../src/index.ts';
+import type { MachineExports } from '../src/machine-module.ts';
 import type { Memory } from '../src/memory.ts';
 import { Machine as MachineTarget } from '../src/target/machine.ts';
+import type { MachineHost } from '../src/target/machine-cpu.ts';
 import { Tasks } from '../src/tasks.ts';
 import { assembleText } from './shapes.ts';
 
@@ -41,7 +43,10 @@ const KERNEL = new Map([
   ['8 graphs', [12596, 9991]],
 ]);
 
-const original = readFileSync(new URL('../build/fprobe.wasm', import.meta.url));
+const built = (name: string) => readFileSync(new URL(`../build/${name}.wasm`, import.meta.url));
+/// The engine and the machine's module.
+type Pair = { readonly engine: Uint8Array<ArrayBuffer>; readonly machine: Uint8Array<ArrayBuffer> };
+const original: Pair = { engine: built('fprobe'), machine: built('machine') };
 const accesses = { loads: 0, stores: 0, lookups: 0 };
 let callbacks = 0;
 
@@ -66,8 +71,8 @@ function onStored(value: number): void {
   if (watched.isTop && value > watched.highest) watched.highest = value;
 }
 
-/// The same engine, with every access to memory counted.
-function countingBytes(): Uint8Array<ArrayBuffer> {
+/// The same code, with every access to memory counted.
+function countingBytes(original: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const module = binaryen.readBinary(original);
   module.runPasses(['instrument-memory']);
   const bytes = new Uint8Array(module.emitBinary());
@@ -75,13 +80,23 @@ function countingBytes(): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-function start(bytes: Uint8Array<ArrayBuffer>): Engine {
-  const module = new WebAssembly.Module(bytes);
-  const imports: WebAssembly.Imports = {
-    fprobe: { call: () => ++callbacks, clock: () => 0, wait: () => 0 },
+function start(pair: Pair): Pick<MachineHost, 'engine' | 'machineModule'> {
+  const machine = new WebAssembly.Module(pair.machine);
+  const call = () => ++callbacks;
+  const { exports } = instance(new WebAssembly.Module(pair.engine), {
+    fprobe: { call, clock: () => 0, wait: () => 0 },
+  });
+  const engine = new Engine(exports as EngineExports);
+  return {
+    engine,
+    machineModule: instance(machine, { env: { ...exports }, fprobe: { call } }) as { exports: MachineExports },
   };
+}
+
+/// Of the imports, those are added that count.
+function instance(module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Instance {
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-    if (from === 'fprobe') continue;
+    if (imports[from]?.[name]) continue;
     imports[from] ??= {};
     imports[from][name] = (...args: unknown[]) => {
       if (name === 'load_ptr') onLoad((args[2] as number) + (args[3] as number));
@@ -91,7 +106,7 @@ function start(bytes: Uint8Array<ArrayBuffer>): Engine {
       return name.endsWith('_ptr') ? args[3] : args[1]; // (id, bytes, offset, address) or (id, value)
     };
   }
-  return new Engine(new WebAssembly.Instance(module, imports).exports as EngineExports);
+  return new WebAssembly.Instance(module, imports);
 }
 
 /// What watches the functions. Everything but `host` runs in the engine.
@@ -215,10 +230,10 @@ interface Row {
   shadowBytes: number;
 }
 
-function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): { engine: Engine; machine: Machine } {
-  const engine = start(bytes);
+function build(pair: Pair, arch: string, shape: Shape): { engine: Engine; machine: Machine } {
+  const { engine, machineModule } = start(pair);
   const tasks = new Tasks(engine, layout.SHADOW_STACK_WORDS);
-  const machine = new MachineTarget({ engine, tasks, handlers: new Handlers() }, 1, {
+  const machine = new MachineTarget({ engine, tasks, handlers: new Handlers(), machineModule }, 1, {
     arch,
     symbols: SYMBOLS,
     poison: false,
@@ -229,7 +244,7 @@ function build(bytes: Uint8Array<ArrayBuffer>, arch: string, shape: Shape): { en
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
-const counting = countingBytes();
+const counting: Pair = { engine: countingBytes(original.engine), machine: countingBytes(original.machine) };
 const rows: Row[] = [];
 
 for (const arch of Object.keys(CPUS)) {

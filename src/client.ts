@@ -3,6 +3,7 @@
 import type { Engine } from './engine.ts';
 import type { Handlers } from './handlers.ts';
 import type { LatencyTracer } from './latency.ts';
+import type { MachineModule } from './machine-module.ts';
 import type { Parents } from './parents.ts';
 import type { Running } from './running.ts';
 import type { Sites } from './sites.ts';
@@ -19,6 +20,7 @@ export interface ClientHost {
   readonly parents: Parents;
   readonly running: Running;
   readonly wasmTable: WasmTable;
+  readonly machineModule: MachineModule;
   /// The latency tracer that runs: there is one at a time.
   readonly latency: { current: LatencyTracer | undefined };
 }

@@ -36,7 +36,6 @@ export interface EngineExports extends WebAssembly.Exports {
 
   block_alloc(bytes: number): number;
   block_free(address: number): number;
-  machine_run(machine: number, program: number, words: number, times: number): number;
 
   site_add(count: number): number;
   site_set_ip(site: number, low: number, high: number): number;
@@ -81,6 +80,8 @@ export interface EngineExports extends WebAssembly.Exports {
   ring_consume(ring: number, sequence: number): number;
   ring_wait(ring: number): number;
 
+  enter_call(task: number, site: number, first: bigint, ret: bigint, retp: bigint, fp: bigint): number;
+  leave_call(task: number, cookie: number, first: bigint): void;
   enter(site: number): number;
   leave(cookie: number): void;
   leave_value(cookie: number, value: bigint): void;
@@ -371,42 +372,47 @@ export function instantiateEngineSync(source: BufferSource | WebAssembly.Module,
 
 /// Starts an engine from the `fprobe.wasm` that belongs to this package.
 export async function loadEngine(imports?: EngineImports): Promise<Engine> {
-  const url = engineUrl();
-  const fs = url.protocol === 'file:' && fileSystem();
-  const bytes = await (fs ? fs.promises.readFile(url) : fetched(url)).catch(notRead(url));
-  return instantiateEngine(bytes, imports);
+  return instantiateEngine(await readBuilt(engineUrl()), imports);
 }
 
 /// The same at once, from a file.
 export function loadEngineSync(imports?: EngineImports): Engine {
-  const url = engineUrl();
-  const fs = fileSystem();
-  if (!fs) throw new EngineError('ENOENT', `cannot read ${url} at once here; pass the bytes of fprobe.wasm`);
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = new Uint8Array(fs.readFileSync(url));
-  } catch (error) {
-    throw notRead(url)(error);
-  }
-  return instantiateEngineSync(bytes, imports);
+  return instantiateEngineSync(readBuiltSync(engineUrl(), 'Tracer.create()'), imports);
 }
 
 // Bundlers know this form, and take the file along. It is in the same place as seen from the compiled files, in dist/.
-const engineUrl = (): URL => new URL('../build/fprobe.wasm', import.meta.url);
+const engineUrl = (): string => new URL('../build/fprobe.wasm', import.meta.url).href;
+
+/// What was built and belongs to this package: from a file, or fetched. Throws EngineError, ENOENT.
+export async function readBuilt(url: string): Promise<BufferSource> {
+  const fs = url.startsWith('file:') && fileSystem();
+  return (fs ? fs.promises.readFile(new URL(url)) : fetched(url)).catch(notRead(url));
+}
+
+/// The same at once, from a file. `other`: what to call where there are none.
+export function readBuiltSync(url: string, other: string): BufferSource {
+  const fs = fileSystem();
+  if (!fs) throw new EngineError('ENOENT', `cannot read ${url} at once here; pass its bytes, or await ${other}`);
+  try {
+    return new Uint8Array(fs.readFileSync(new URL(url)));
+  } catch (error) {
+    throw notRead(url)(error);
+  }
+}
 
 // Not imported by name: the library also loads, and can be bundled, where there is no such module.
 const fileSystem = () => globalThis.process?.getBuiltinModule?.('node:fs');
 
-async function fetched(url: URL): Promise<ArrayBuffer> {
-  const response = await fetch(url);
+async function fetched(url: string): Promise<ArrayBuffer> {
+  const response = await fetch(new URL(url));
   if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trimEnd());
   return response.arrayBuffer();
 }
 
 const notRead =
-  (url: URL) =>
+  (url: string) =>
   (error: unknown): never => {
-    const path = url.protocol === 'file:' ? url.pathname : url;
+    const path = url.startsWith('file:') ? new URL(url).pathname : url;
     throw new EngineError(
       'ENOENT',
       `cannot read ${path}: ${String(error)}; pass its bytes, or make it: npm run build:engine`,

@@ -31,6 +31,7 @@ import { GraphRules } from './graph-rules.ts';
 import { Handlers } from './handlers.ts';
 import type { Context } from './interrupts.ts';
 import { type LatencyName, type LatencyOptions, LatencyTracer } from './latency.ts';
+import { MachineModule } from './machine-module.ts';
 import type { TaskCounts } from './memory.ts';
 import { isModule, native } from './native.ts';
 import { checkBoolean, readOptions } from './options.ts';
@@ -74,6 +75,8 @@ export interface TracerOptions {
   readonly stackWords?: number;
   /// The engine's bytes, for hosts that cannot read `build/fprobe.wasm` themselves.
   readonly engine?: BufferSource;
+  /// The same of `build/machine.wasm`, or its module, for `machine`. Read when the first machine is made, not before.
+  readonly machine?: BufferSource | WebAssembly.Module;
 }
 
 // Two words more than a power of two, so that with one user it is the frame that does not fit, and deeper calls are counted.
@@ -102,7 +105,7 @@ const MODULE_OPTIONS = ['name', 'filter', 'notrace', ...CALL_OPTIONS];
 const ATTACH_OPTIONS = [...MODULE_OPTIONS, 'prototypes'];
 
 function creation(options: TracerOptions): TracerOptions {
-  const read = readOptions('Tracer.create', options, ['clock', 'now', 'stackWords', 'engine']);
+  const read = readOptions('Tracer.create', options, ['clock', 'now', 'stackWords', 'engine', 'machine']);
   const { clock = 'mono', now } = read;
   if (now !== undefined && typeof now !== 'function') throw badType(`now is ${shown(now)}, expected a function`);
   if (clock !== 'mono' && clock !== 'counter') {
@@ -136,7 +139,7 @@ export class Tracer {
   #targets = 0;
   #attached = 0;
 
-  private constructor(engine: Engine, handlers: Handlers, tasks: Tasks) {
+  private constructor(engine: Engine, handlers: Handlers, tasks: Tasks, machineModule: MachineModule) {
     this.#engine = engine;
     this.#users = new Users(engine, tasks);
     this.#rules = new GraphRules(engine, this.#users);
@@ -158,6 +161,7 @@ export class Tracer {
       parents: new Parents(engine, this.#users),
       running: new Running(engine),
       wasmTable: new WasmTable(engine),
+      machineModule,
       latency: { current: undefined },
     };
     this.#owner = {
@@ -209,10 +213,11 @@ export class Tracer {
   static #start(
     engine: Engine,
     handlers: Handlers,
-    { clock, stackWords = DEFAULT_STACK_WORDS }: TracerOptions,
+    { clock, stackWords = DEFAULT_STACK_WORDS, machine }: TracerOptions,
   ): Tracer {
     engine.exports.clock_set(clock === 'counter' ? layout.CLOCK_COUNTER : layout.CLOCK_MONO);
-    return new Tracer(engine, handlers, new Tasks(engine, stackWords));
+    const machineModule = new MachineModule(engine, { call: handlers.call }, machine);
+    return new Tracer(engine, handlers, new Tasks(engine, stackWords), machineModule);
   }
 
   /// Everything that can be traced so far.
@@ -383,8 +388,14 @@ export class Tracer {
     return standIn as F;
   }
 
+  /// Reads what `machine` needs, `machine.wasm`, for hosts that cannot read files at once. Throws EngineError: ENOENT, EINVAL.
+  loadMachine(): Promise<void> {
+    return this.#host.machineModule.load();
+  }
+
   /// A model of a CPU whose functions are called by scripts and programs, through the trampolines and register records of that
-  /// CPU. Throws RangeError and TypeError for an unknown CPU and for symbols that cannot be.
+  /// CPU. Throws RangeError and TypeError for an unknown CPU and for symbols that cannot be; ENOENT where `machine.wasm` cannot be
+  /// read at once, as in a browser, and neither was given nor loaded.
   machine(options: MachineOptions): Machine {
     return this.#numbered((number) => {
       const machine = new Machine(this.#host, number, options);

@@ -5,8 +5,7 @@
 // The table below names sensible arguments; a method that is not in it fails the test.
 
 import { expect, test } from 'vitest';
-import { ABI_GOPS_MASK } from '../assembly/layout.ts';
-import { BLOCK_HEADER_SIZE } from '../assembly/machine-layout.ts';
+import { ABI_GOPS_MASK, BLOCK_HEADER_SIZE } from '../assembly/layout.ts';
 import { assembleText } from '../bench/shapes.ts';
 import { CPUS, cpuModel } from '../src/arch/index.ts';
 import type { CpuRegs } from '../src/cpu-regs.ts';
@@ -265,6 +264,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
           ...{ stackWords: 64, regs: 'full', poison: true },
         },
       ],
+      loadMachine: () => [],
       checkFilter: () => [{ filter: 'one', notrace: 'two' }],
       detach: ({ js }) => [js],
       registerFgraph: () => [{ name: 'a', ...ioctl, entry: () => {}, return: () => {}, guarded: true }],

@@ -22,18 +22,22 @@ test('a bundler for browsers takes the library, nothing of Node is imported by n
   expect({ errors, warnings }).toEqual({ errors: [], warnings: [] });
   expect(Object.values(metafile.outputs).flatMap(({ imports }) => imports)).toEqual([]);
   // The form that bundlers replace by where they have put the file.
-  expect(outputFiles[0].text).toContain('new URL("../build/fprobe.wasm", import.meta.url)');
+  for (const name of ['fprobe', 'machine']) {
+    expect(outputFiles[0].text).toContain(`new URL("../build/${name}.wasm", import.meta.url)`);
+  }
 });
 
-test('the compiled library finds its engine, read as a file and fetched', () => {
+test('the compiled library finds its engine and its machine, read as files and fetched', () => {
   const script = `
     import { readFileSync } from 'node:fs';
     import { Tracer } from 'fprobe';
     await Tracer.create();
-    Tracer.createSync();
+    const early = Tracer.createSync();
     process.getBuiltinModule = undefined;
     globalThis.fetch = async (url) => new Response(readFileSync(url));
     await Tracer.create();
+    await early.loadMachine();
+    early.machine({ arch: 'x86_64', symbols: [] });
     globalThis.fetch = async () => new Response('', { status: 404, statusText: 'Not Found' });
     console.log(String(await Tracer.create().catch(String)).replace(/\\S+fprobe.wasm/, 'FILE'));`;
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8' });
@@ -58,7 +62,7 @@ describe('what is packed', () => {
 
   test('is every file that package.json names, and no code that none of them leads to', () => {
     const named = JSON.stringify({ exports, bin }).match(/(?<=:"\.\/)[^"]+/g) ?? [];
-    expect(named).toContain('dist/build/fprobe.wasm');
+    expect(named).toEqual(expect.arrayContaining(['dist/build/fprobe.wasm', 'dist/build/machine.wasm']));
     expect(named.filter((path) => !files.includes(path))).toEqual([]);
     // What is started by its path, by the command line.
     const reached = new Set([...named, 'dist/src/cli/wasi.js']);

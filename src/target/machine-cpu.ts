@@ -6,6 +6,7 @@ import * as layout from '../../assembly/machine-layout.ts';
 import { type Engine, EngineError } from '../engine.ts';
 import type { Handlers } from '../handlers.ts';
 import { CONTEXT_FLAGS } from '../interrupts.ts';
+import type { MachineExports } from '../machine-module.ts';
 import type { Task, Tasks } from '../tasks.ts';
 import { describe } from './machine-description.ts';
 import type { MachinePlan } from './machine-options.ts';
@@ -19,6 +20,8 @@ export interface MachineHost {
   readonly engine: Engine;
   readonly tasks: Tasks;
   readonly handlers: Handlers;
+  /// Where programs run: `machine.wasm` on this engine's memory.
+  readonly machineModule: { readonly exports: MachineExports };
 }
 
 export class MachineCpu {
@@ -26,6 +29,7 @@ export class MachineCpu {
   /// Of the first site; the others follow it.
   readonly firstSite: number;
   readonly #host: MachineHost;
+  readonly #exports: MachineExports;
   readonly #context: CpuContext;
   readonly #stackWords: number;
   /// Room for one operation with its arguments.
@@ -39,6 +43,7 @@ export class MachineCpu {
   /// Makes the sites and the first task. Throws what `Tracer.createTask` throws, ENOMEM; nothing is left behind then.
   constructor(host: MachineHost, { model, sites, task: first, stackWords, isFull, poison }: MachinePlan) {
     const { engine } = host;
+    this.#exports = host.machineModule.exports;
     // The last that can be refused for what was asked. From here on only memory can be missing, and sites, which cannot be given
     // back, come after all else.
     const task = host.tasks.create({ comm: first.comm, pid: first.pid, stackWords });
@@ -122,7 +127,7 @@ export class MachineCpu {
     words.forEach((word, k) => {
       u64[(this.#step >>> 3) + 1 + k] = word;
     });
-    const error = engine.exports.machine_run(this.#context.address, this.#step, 1 + words.length, 0);
+    const error = this.#exports.machine_run(this.#context.address, this.#step, 1 + words.length, 0);
     if (error < 0) throw failure(-error, what, this.#current, engine);
   }
 
@@ -143,7 +148,7 @@ export class MachineCpu {
     try {
       engine.memory.u64.set(program.words, address >>> 3);
       this.inside(() => {
-        const error = engine.exports.machine_run(this.#context.address, address, program.words.length, times);
+        const error = this.#exports.machine_run(this.#context.address, address, program.words.length, times);
         this.follow();
         if (error < 0) {
           throw new ProgramError(

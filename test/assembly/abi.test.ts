@@ -8,7 +8,10 @@ import { Engine, EngineError, type EngineExports, instantiateEngine, loadEngine 
 import { engineBytes, freshEngine } from './engine.ts';
 
 const folder = new URL('../../assembly/', import.meta.url);
+const built = (file: string) => readFileSync(new URL(`../../build/${file}`, import.meta.url));
+const textOf = (name: string) => built(`${name}.wat`).toString();
 const module = new WebAssembly.Module(engineBytes);
+const machine = new WebAssembly.Module(built('machine.wasm'));
 
 test('is at most 32 KiB', () => {
   expect(engineBytes.length).toBeLessThanOrEqual(32 * 1024);
@@ -23,15 +26,43 @@ test('has exactly three imports', () => {
 });
 
 test('has one global and no data', () => {
-  const text = readFileSync(new URL('../../build/fprobe.wat', import.meta.url), 'utf8');
+  const text = textOf('fprobe');
   expect(text.match(/\(global \$\S+ \(mut i32\)/g)).toHaveLength(1);
   expect(text).not.toMatch(/\((data|elem) /);
 });
 
-test('the interface, the manual and the module name the same exports', () => {
+test('the machine’s module has nothing of its own where the engine might have it: no memory, table, global or data', () => {
+  expect(textOf('machine')).not.toMatch(/\((data|elem|global|table) /);
+  expect(
+    WebAssembly.Module.imports(machine)
+      .map(({ module, name, kind }) => `${module}.${name} ${kind}`)
+      .sort(),
+  ).toEqual([
+    'env.enter_call function',
+    'env.leave_call function',
+    'env.memory memory',
+    'env.restore function',
+    'env.task_current function',
+    'env.task_switch function',
+    'fprobe.call function',
+  ]);
+});
+
+test('the machine’s module asks for the memory that the engine has, and refuses one of another version', async () => {
+  const engine = await freshEngine();
+  const imports = { env: engine.exports, fprobe: { call: () => 0 } };
+  expect(new WebAssembly.Instance(machine, imports).exports).toHaveProperty('machine_run');
+  engine.memory.store32(layout.ABI_VERSION, layout.ABI_VERSION_VALUE - 1);
+  expect(() => new WebAssembly.Instance(machine, imports)).toThrow(WebAssembly.RuntimeError);
+});
+
+test.each([
+  ['EngineExports', 'engine.ts', module],
+  ['MachineExports', 'machine-module.ts', machine],
+])('the interface %s, the manual and the module name the same exports', (name, file, module) => {
   const names = WebAssembly.Module.exports(module).map(({ name }) => name);
-  const source = readFileSync(new URL('../../src/engine.ts', import.meta.url), 'utf8');
-  const [, body] = source.match(/interface EngineExports[^{]*\{([\s\S]*?)\n\}/)!;
+  const source = readFileSync(new URL(`../../src/${file}`, import.meta.url), 'utf8');
+  const [, body] = source.match(new RegExp(`interface ${name}[^{]*\\{([\\s\\S]*?)\\n\\}`))!;
   const declared = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[(:]/gm)].map(([, name]) => name);
   expect(declared.sort()).toEqual([...names].sort());
   const manual = readFileSync(new URL('README.md', folder), 'utf8');

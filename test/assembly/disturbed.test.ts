@@ -152,6 +152,8 @@ const long = (count: number): bigint[] => Array.from({ length: count }, (_, k) =
 /// Those that disturb, called in a way that does.
 const DISTURBING: Record<string, (world: World) => Values> = {
   enter: () => [QUIET],
+  enter_call: ({ engine }) => [engine.exports.task_current(), QUIET, ...long(4)],
+  leave_call: ({ engine, outer }) => [engine.exports.task_current(), outer, 1n],
   leave: ({ outer }) => [outer],
   leave_value: ({ outer }) => [outer, 1n],
   restore: ({ outer }) => [outer],
@@ -210,7 +212,6 @@ const HARMLESS: Record<string, (world: World) => Values> = {
   task_variable: ({ users }) => [users[0]],
   block_alloc: () => [100],
   block_free: () => [0],
-  machine_run: () => [0, 0, 0, 0], // without a machine; one that runs switches tasks, calls and returns
   ring_clear: ({ ring }) => [ring],
   ring_consume: ({ ring }) => [ring, 0],
   ring_create: () => [1, 0],
@@ -226,7 +227,7 @@ const HARMLESS: Record<string, (world: World) => Values> = {
   fprobe_drain: () => [],
 };
 
-const BIG = /^enter_|^leave_value|^word|^frame_real|^fprobe_(unregister|enable|record|clear)$/;
+const BIG = /^enter_|^leave_value|^leave_call|^word|^frame_real|^fprobe_(unregister|enable|record|clear)$/;
 
 /// Calls handlers of `site`, one of which does `act`, at the entry or at the return; then twice more, without.
 async function play(isShort: boolean, site: number, atReturn: boolean, act: (world: World) => void): Promise<World> {

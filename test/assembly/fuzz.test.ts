@@ -23,7 +23,8 @@ const SKIPPED = new Set(['memory', 'table', 'heap_base', 'kill']);
 
 /// How many arguments an export takes; the numbers of an instance's own functions say so.
 const isLong = (name: string, position: number) =>
-  (name.startsWith('enter_') && position > 0) ||
+  (/^enter_\d/.test(name) && position > 0) ||
+  (/^(enter|leave)_call$/.test(name) && position > 1) ||
   ((name === 'leave_value' || name === 'word') && position === 1) ||
   (name === 'frame_real' && position > 1) ||
   (/^fprobe_(unregister|enable|record|clear)$/.test(name) && position === 0);

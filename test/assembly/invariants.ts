@@ -2,7 +2,6 @@
 // of an export, whoever makes them. Each check throws an error that says what is broken.
 
 import * as layout from '../../assembly/layout.ts';
-import { BLOCK_BYTES, BLOCK_HEADER_SIZE, BLOCK_NEXT } from '../../assembly/machine-layout.ts';
 import * as ringLayout from '../../assembly/ring-layout.ts';
 import type { Engine } from '../../src/engine.ts';
 import { regions as fprobeRegions } from './fprobe.ts';
@@ -157,7 +156,8 @@ function checkOps({ memory }: Engine): void {
 }
 
 /// Every byte from the start of the heap to its end is in one region: somebody's, or free.
-export const blocksOf = (engine: Engine): number[] => list(engine, layout.ABI_BLOCKS, BLOCK_NEXT - BLOCK_HEADER_SIZE);
+export const blocksOf = (engine: Engine): number[] =>
+  list(engine, layout.ABI_BLOCKS, layout.BLOCK_NEXT - layout.BLOCK_HEADER_SIZE);
 
 export function checkHeap(engine: Engine): void {
   const { memory, exports } = engine;
@@ -191,7 +191,11 @@ export function checkHeap(engine: Engine): void {
   }
   for (const [from, bytes] of fprobeRegions(engine)) add(from, bytes, 'fprobes');
   for (const block of blocksOf(engine)) {
-    add(block - BLOCK_HEADER_SIZE, memory.load32(block - BLOCK_HEADER_SIZE + BLOCK_BYTES) + BLOCK_HEADER_SIZE, 'block');
+    add(
+      block - layout.BLOCK_HEADER_SIZE,
+      memory.load32(block - layout.BLOCK_HEADER_SIZE + layout.BLOCK_BYTES) + layout.BLOCK_HEADER_SIZE,
+      'block',
+    );
   }
   for (let k = 0; k < layout.ABI_FREE_CLASSES; k++) {
     for (const free of list(engine, layout.ABI_FREE + 4 * k, 0)) add(free, 2 ** k, 'free');

@@ -372,4 +372,16 @@ describe.each(Object.values(CPUS).map((model) => [model.name, model] as const))(
     expect(seen).toEqual(['fa 1', 'fb 5', '-fb 6', 'still 1', '-fa 2']);
     expect(isLinked || machine.task.depth === 0).toBe(true);
   });
+
+  test('what a handler calls before the frame is pushed leaves the frame pointer of the entry alone', () => {
+    const machine = make();
+    const ended: string[] = [];
+    tracer.registerFgraph({ return: (event) => void ended.push(event.name) });
+    tracer.registerFtrace({
+      filter: 'fa',
+      call: () => void machine.call('fb', [], (m) => m.call('fc')),
+    });
+    expect(machine.call('fc', [], (m) => m.call('fa', [], () => 2n))).toBe(2n);
+    expect(ended).toEqual(['fc', 'fb', 'fa', 'fc']);
+  });
 });
