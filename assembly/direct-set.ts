@@ -16,7 +16,7 @@ import {
   ABI_COUNTER, ABI_SITE_COUNT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA,
   FRAME_FUNC, FRAME_RET, FRAME_RETP, FRAME_SITE, FRAME_WORDS, GOPS_GRAPH, GOPS_OPTIONS, GOPS_PROFILE, GOPS_STATS,
   SITE_IP, SITE_USERS, STEP_AT, STEP_HEADER, STEP_SIZE, STEP_STATS, TASK_BASE, TASK_DEPTH, TASK_LIMIT, TASK_SET,
-  TASK_SET_COUNT, TASK_SET_END, TASK_SET_FRAME, TASK_SET_OLD, TASK_SET_SEEN, TASK_STEPS, TASK_TOP, WORD_SHIFT,
+  TASK_SET_COUNT, TASK_SET_END, TASK_SET_MIXED, TASK_SET_FRAME, TASK_SET_OLD, TASK_SET_SEEN, TASK_STEPS, TASK_TOP, WORD_SHIFT,
   WORD_SIZE,
 } from './layout';
 import {
@@ -71,19 +71,30 @@ export function set_enter(task: u32, site: u32): u32 {
   const record = ONE_EVENT | <u64>(site << RECORD_PAYLOAD_SHIFT | RECORD_ENTRY);
   let step = task + TASK_STEPS;
   let data = base + FRAME_DATA;
-  while (data < top) {
-    const what = load<u64>(step); // STEP_AT, and STEP_HEADER in the upper half
-    const at = <u32>what;
-    if (at & 1) {
-      profile_begin(data, at - 1, time);
-      data += PROFILE_SIZE;
-    } else {
-      append(at, record);
+  if (!load<u32>(task, TASK_SET_MIXED)) {
+    do {
+      const what = load<u64>(step); // STEP_AT, and STEP_HEADER in the upper half
+      append(<u32>what, record);
       store<u64>(data, time);
+      store<u64>(data, what >> 32, GRAPH_SIZE - WORD_SIZE);
       data += GRAPH_SIZE;
+      step += STEP_SIZE;
+    } while (data < top);
+  } else {
+    while (data < top) {
+      const what = load<u64>(step);
+      const at = <u32>what;
+      if (at & 1) {
+        profile_begin(data, at - 1, time);
+        data += PROFILE_SIZE;
+      } else {
+        append(at, record);
+        store<u64>(data, time);
+        data += GRAPH_SIZE;
+      }
+      store<u64>(data - WORD_SIZE, what >> 32);
+      step += STEP_SIZE;
     }
-    store<u64>(data - WORD_SIZE, what >> 32);
-    step += STEP_SIZE;
   }
   store<u64>(task, place << 32 | <u64>top, TASK_TOP);
   store<i32>(task, load<i32>(task, TASK_DEPTH) + 1, TASK_DEPTH);
@@ -105,17 +116,24 @@ export function set_leave(task: u32, cookie: u32): bool {
   const end = cookie + load<u32>(task, TASK_SET_FRAME);
   let step = task + TASK_STEPS;
   let data = cookie + FRAME_DATA;
-  while (data < end) {
-    const at = load<u32>(step, STEP_AT);
-    if (at & 1) {
-      profile_end(data, at - 1, time, load<u32>(step, STEP_STATS), site);
-      data += PROFILE_SIZE;
-    } else {
-      if (isOld) appendOld(at, record, cookie, load<u64>(data));
-      else append(at, record);
+  if (!(load<u32>(task, TASK_SET_MIXED) | (isOld ? 1 : 0))) {
+    do {
+      append(load<u32>(step, STEP_AT), record);
       data += GRAPH_SIZE;
+      step += STEP_SIZE;
+    } while (data < end);
+  } else {
+    while (data < end) {
+      const at = load<u32>(step, STEP_AT);
+      if (at & 1) {
+        profile_end(data, at - 1, time, load<u32>(step, STEP_STATS), site);
+        data += PROFILE_SIZE;
+      } else {
+        appendOld(at, record, cookie, load<u64>(data));
+        data += GRAPH_SIZE;
+      }
+      step += STEP_SIZE;
     }
-    step += STEP_SIZE;
   }
   store<u64>(task, load<u64>(cookie, FRAME_RETP) << 32 | <u64>cookie, TASK_TOP); // and TASK_BASE
   store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
@@ -139,6 +157,7 @@ export function set_arm(task: u32, bitmap: u32): void {
   let room: u32 = u32.MAX_VALUE;
   let old: u32 = 0;
   let count: u32 = 0;
+  let mixed: u32 = 0;
   for (let rest = bitmap; rest; rest &= rest - 1) {
     const index = ctz<u32>(rest);
     const kind = gops_kind(index);
@@ -153,6 +172,8 @@ export function set_arm(task: u32, bitmap: u32): void {
       if (load<u32>(at, RING_OLD) > old) old = load<u32>(at, RING_OLD);
     } else if (kind != GOPS_PROFILE || load<u32>(gops_address(index), GOPS_OPTIONS)) {
       return;
+    } else {
+      mixed = 1;
     }
     words += size + 1;
     store<u32>(step, at, STEP_AT);
@@ -162,6 +183,7 @@ export function set_arm(task: u32, bitmap: u32): void {
     count++;
   }
   store<u32>(task, count, TASK_SET_COUNT);
+  store<u32>(task, mixed, TASK_SET_MIXED);
   store<u32>(task, words << WORD_SHIFT, TASK_SET_FRAME);
   store<u64>(task, load<u64>(0, ABI_COUNTER) + room, TASK_SET_END);
   store<u32>(task, old, TASK_SET_OLD);

@@ -259,7 +259,8 @@ export const TASK_SET_COUNT = TASK_SET_SEEN + 4; // u32 users of the set
 export const TASK_SET_FRAME = TASK_SET_COUNT + 4; // u32 bytes of a set frame with all its data
 export const TASK_SET_END = TASK_SET_FRAME + 4; // u64 number of the last event that all ring buffers have room for
 export const TASK_SET_OLD = TASK_SET_END + 8; // u32 highest RING_OLD of the ring buffers
-export const TASK_STEPS = TASK_SET_OLD + 8; // step[16]: what to do for each user, in their order
+export const TASK_SET_MIXED = TASK_SET_OLD + 4; // u32 1: a profile user is among them
+export const TASK_STEPS = TASK_SET_MIXED + 4; // step[16]: what to do for each user, in their order
 
 export const STEP_AT = 0; // u32 ring buffer of a graph user; address of the task variable of a profile user, plus 1
 export const STEP_HEADER = STEP_AT + 4; // u32 DATA word; read together with STEP_AT
