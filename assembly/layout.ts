@@ -176,14 +176,15 @@ export const SITE_IP = 0; // u64
 export const SITE_FLAGS = SITE_IP + 8; // u32 record flags and count (spec/fgraph.md §1.3)
 export const SITE_USERS = SITE_FLAGS + 4; // u32 bit k: function-graph user k wants this site; SITE_HAS_OPS
 export const SITE_OPS = SITE_USERS + 4; // u32 list of the ops attached to this site, 0 = none
-export const SITE_MANAGED = SITE_OPS + 4; // u32 1: the manager's filters have this site
-export const SITE_PROBE = SITE_MANAGED + 4; // u32 the probe that watches it, if it is the only one
+export const SITE_NODE = SITE_OPS + 4; // u32 the node of the probe that watches it, if it is the only one
+export const SITE_PROBE = SITE_NODE + 4; // u32 and that probe
 export const SITE_LOCATION = SITE_PROBE + 4; // u32 location record of the site, 0 = no probe watches it
 export const SITE_HAS_OPS = 1 << 16; // of SITE_USERS: SITE_OPS is not 0. No frame has the bit, so direct mode never fits
 
 // SITE_FLAGS: how many are attached, where all function-graph users count as one, and the kernel's bits.
 export const SITE_COUNT_BITS = 19;
 export const SITE_COUNT_MASK = (1 << SITE_COUNT_BITS) - 1;
+export const SITE_MANAGED = 1 << SITE_COUNT_BITS; // ours: the manager's filters have this site, and he is in the count
 export const SITE_FL_ENABLED = 1 << 31;
 export const SITE_FL_REGS = 1 << 30;
 export const SITE_FL_REGS_EN = 1 << 29;

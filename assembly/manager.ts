@@ -18,7 +18,7 @@ import { filter_match, set_has } from './filter';
 import { gops_address } from './gops';
 import {
   ABI_GOPS_MASK, ABI_MANAGER, ABI_NO_SITE, ABI_SITE_COUNT, FILTER, GOPS_FILTER, GOPS_FRAME, GOPS_KIND, GOPS_SERIAL,
-  MANAGER_ALL, MANAGER_NOTRACE, NOTRACE, SITE_HAS_OPS, SITE_MANAGED, SITE_USERS,
+  MANAGER_ALL, MANAGER_NOTRACE, NOTRACE, SITE_FLAGS, SITE_HAS_OPS, SITE_MANAGED, SITE_USERS,
 } from './layout';
 import { site_address, site_describe, site_is_loaded } from './site';
 import { sync } from './task';
@@ -61,13 +61,13 @@ export function manager_site(site: u32): void {
     members |= wanted;
     if (!set_has(load<u32>(gops, GOPS_FILTER + NOTRACE), site)) common = 0;
   }
-  let managed: u32 = manager & MANAGER_ALL ? common ^ 1 : members ? 1 : 0;
-  if (!site_is_loaded(site)) managed = 0;
+  const isManaged = <bool>(manager & MANAGER_ALL ? common ^ 1 : members) && site_is_loaded(site);
+  const flags = load<u32>(record, SITE_FLAGS) & ~SITE_MANAGED | (isManaged ? SITE_MANAGED : 0);
   const had = load<u32>(record, SITE_USERS);
   const has = had & SITE_HAS_OPS | users;
-  if (has == had && managed == load<u32>(record, SITE_MANAGED)) return;
+  if (has == had && flags == load<u32>(record, SITE_FLAGS)) return;
   sync();
   store<u32>(record, has, SITE_USERS);
-  store<u32>(record, managed, SITE_MANAGED);
+  store<u32>(record, flags, SITE_FLAGS);
   site_describe(record);
 }

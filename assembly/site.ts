@@ -2,7 +2,7 @@
 // (manager.ts) and kept here as one bit per function-graph user, so that an entry tests one word instead of up to 16
 // hashes; one more bit says that plain ops are attached (ops.ts).
 //
-//   site s   | ip u64 | flags u32 | users u32 | ops u32 | managed u32 | probe u32 | location of probes u32 |
+//   site s   | ip u64 | flags u32 | users u32 | ops u32 | node u32 | probe u32 | location of probes u32 |
 //            at ABI_SITES + s * 32, while s < ABI_SITE_COUNT
 //
 // The flags are those of the kernel's record (spec/fgraph.md §1.3), the count in their low bits what `enabled_functions`
@@ -22,7 +22,7 @@ import { region_alloc, region_free } from './region';
 import { begin } from './task';
 
 /// What no client changes.
-const SITE_KEPT: u32 = SITE_FL_TOUCHED | SITE_FL_DISABLED | SITE_GRAPH_MASK;
+const SITE_KEPT: u32 = SITE_FL_TOUCHED | SITE_FL_DISABLED | SITE_GRAPH_MASK | SITE_MANAGED;
 const SITES_MIN: u32 = 128;
 const SITES_MAX: u32 = 1 << (30 - SITE_SHIFT); // the largest region
 
@@ -100,8 +100,9 @@ export function site_set_ip(site: u32, low: u32, high: u32): i32 {
 export function site_describe(record: u32): void {
   const list = load<u32>(record, SITE_OPS);
   const ops = load<u32>(list, LIST_COUNT); // the null list is empty
-  const count = ops + load<u32>(record, SITE_MANAGED);
-  let flags = load<u32>(record, SITE_FLAGS) & SITE_KEPT | count;
+  let flags = load<u32>(record, SITE_FLAGS) & SITE_KEPT;
+  const count = ops + (flags & SITE_MANAGED ? 1 : 0);
+  flags |= count;
   if (count) flags |= SITE_FL_ENABLED | SITE_FL_TOUCHED;
   for (let k: u32 = 0; k < ops; k++) {
     const wants = load<u32>(ops_address(load<u32>(list + (k << 2), LIST_SLOTS)), OPS_FLAGS);

@@ -9,7 +9,7 @@
 // node loses its owner and keeps its NODE_NEXT: a walker who stands on it finds his way on, over others that were
 // removed before to some that were not, or to the end. Its memory stays until no callback runs.
 
-import { ABI_TASKS, SITE_PROBE, TASK_NEXT, TASK_RECURSION } from '../layout';
+import { ABI_TASKS, SITE_NODE, TASK_NEXT, TASK_RECURSION } from '../layout';
 import {
   ABI_FPROBE_EXITS, ABI_FPROBE_PLAINS, ABI_FPROBE_RETIRED, FPROBE_HEADER_WORDS, LOCATION_EXITS, LOCATION_PLAINS,
   LOCATION_SITE, LOCATION_WORDS, NODES_BYTES, NODES_HEADER_SIZE, NODES_NEXT, NODE_LINK, NODE_NEXT, NODE_OWNER,
@@ -23,14 +23,15 @@ function count(isExit: bool, change: i32): void {
   store<i32>(at, load<i32>(at) + change);
 }
 
-/// Writes down at the site which probe is the only one there.
+/// Writes down at the site which probe is the only one there, and its node, so that a call needs no other record of the
+/// function: what is called seldom is far away.
 function nameOnly(location: u32): void {
   const exit = load<u32>(location, LOCATION_EXITS);
   const plain = load<u32>(location, LOCATION_PLAINS);
-  const node = exit | plain;
-  // Of none the owner is 0.
-  const only = !(exit && plain) && !load<u32>(node, NODE_NEXT) ? load<u32>(node, NODE_OWNER) : 0;
-  store<u32>(site_address(load<u32>(location, LOCATION_SITE)), only, SITE_PROBE);
+  const node = exit && plain ? 0 : exit | plain;
+  const only = load<u32>(node, NODE_NEXT) ? 0 : node;
+  const probe = load<u32>(only, NODE_OWNER); // of none it is 0
+  store<u64>(site_address(load<u32>(location, LOCATION_SITE)), <u64>probe << 32 | <u64>only, SITE_NODE); // and SITE_PROBE
 }
 
 /// Puts a node at the head of the list of its type, unless its probe has a node there already.

@@ -12,13 +12,13 @@ import { gops_generation } from '../gops';
 import {
   FGRAPH_DATA_INDEX_SHIFT, FGRAPH_DATA_SHIFT, FGRAPH_INDEX_SHIFT, FGRAPH_SITE_SHIFT, FGRAPH_TYPE_DATA,
   FGRAPH_TYPE_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_DATA, FRAME_FUNC, FRAME_RET, FRAME_WORDS, FREGS_PARENT,
-  FREGS_WORDS, LIST_COUNT, LOCK_SERIAL, RECURSION_CALLBACK, RECURSION_LIST, SITE_HAS_OPS, SITE_IP, SITE_LOCATION,
-  SITE_OPS, SITE_PROBE, SITE_USERS, TASK_BASE, TASK_FREGS, TASK_LIMIT, TASK_RECURSION, TASK_SHORT, TASK_TOP, WORD_SHIFT,
+  FREGS_WORDS, LOCK_SERIAL, RECURSION_CALLBACK, RECURSION_LIST, SITE_COUNT_BITS, SITE_COUNT_MASK, SITE_FLAGS, SITE_HAS_OPS,
+  SITE_IP, SITE_NODE, SITE_PROBE, SITE_USERS, TASK_BASE, TASK_FREGS, TASK_LIMIT, TASK_RECURSION, TASK_SHORT, TASK_TOP, WORD_SHIFT,
   WORD_SIZE,
 } from '../layout';
 import {
   ABI_FPROBE_GRAPH, FPROBE_ENTRY, FPROBE_EXIT, FPROBE_FLAGS, FPROBE_HEADER, FPROBE_HEADER_SIZE_SHIFT, FPROBE_HITS,
-  FPROBE_KIND, FPROBE_KIND_HOST, LOCATION_EXITS, LOCATION_PLAINS,
+  FPROBE_KIND, FPROBE_KIND_HOST,
 } from './layout';
 import { recursion_first, recursion_undisturbed, recursion_unlock, SHORT_OPEN } from '../recursion';
 import { frame_pop } from '../shadow-stack';
@@ -40,12 +40,13 @@ function isBuiltin(probe: u32): bool {
 
 /// The same for a probe without an exit handler: no frame.
 function plain(task: u32, site: u32, about: u32, probe: u32, builtin: bool, count: u32): u32 {
-  if (load<u32>(load<u32>(about, SITE_OPS), LIST_COUNT) != 1) return 0;
+  const flags = load<u32>(about, SITE_FLAGS);
+  if ((flags & SITE_COUNT_MASK) - (flags >> SITE_COUNT_BITS & 1) != 1) return 0; // plain ops, the manager left out
   if (!load<u32>(probe, FPROBE_ENTRY)) return SHORT_DONE;
   hit(probe);
   const fregs = task + TASK_FREGS;
   if (builtin) {
-    builtin_entry(probe, load<u32>(load<u32>(about, SITE_LOCATION), LOCATION_PLAINS), fregs, count, 0, 0);
+    builtin_entry(probe, load<u32>(about, SITE_NODE), fregs, count, 0, 0);
     return SHORT_DONE;
   }
   const top = load<u32>(task, TASK_TOP);
@@ -93,7 +94,7 @@ export class OnlyProbe {
     hit(probe);
     const data = base + RECORD_DATA;
     if (builtin) {
-      builtin_begin(data, load<u32>(load<u32>(about, SITE_LOCATION), LOCATION_EXITS), number, words);
+      builtin_begin(data, load<u32>(about, SITE_NODE), number, words);
     } else if (load<u32>(probe, FPROBE_ENTRY)) {
       const generation = gops_generation(index);
       const ip = load<u64>(base, FRAME_FUNC);

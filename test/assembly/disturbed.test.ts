@@ -108,8 +108,9 @@ class World {
     }
     const sites = memory.load32(ABI_SITES);
     for (let site = sites; site < sites + SITES * layout.SITE_SIZE; site += layout.SITE_SIZE) {
-      const { SITE_USERS, SITE_OPS, SITE_PROBE, SITE_LOCATION } = layout;
-      for (const at of [SITE_USERS, SITE_OPS, SITE_PROBE, SITE_LOCATION]) words.push(memory.load32(site + at));
+      const { SITE_USERS, SITE_OPS, SITE_NODE, SITE_PROBE, SITE_LOCATION } = layout;
+      const about = [SITE_USERS, SITE_OPS, SITE_NODE, SITE_PROBE, SITE_LOCATION];
+      for (const at of about) words.push(memory.load32(site + at));
       const list = memory.load32(site + SITE_OPS);
       for (let k = 0; k < memory.load32(list + layout.LIST_COUNT); k++) {
         words.push(memory.load32(list + layout.LIST_SLOTS + 4 * k));

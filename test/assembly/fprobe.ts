@@ -135,11 +135,13 @@ export function checkFprobes(engine: Engine): number {
     if (location === 0) {
       must(!isListed(record), `site ${site} is listed for nobody's probe`);
       must(!wanted, `site ${site} is wanted by nobody's probe`);
+      must(memory.load64(record + layout.SITE_NODE) === 0, `site ${site} names nobody's probe`);
       continue;
     }
     must(inTable.delete(location), 'a location is in the table');
     must(memory.load32(location + fprobeLayout.LOCATION_SITE) === site, 'site of a location');
     let words = 0;
+    const here: number[] = [];
     for (const list of [fprobeLayout.LOCATION_EXITS, fprobeLayout.LOCATION_PLAINS]) {
       let link = location + list;
       for (let at = memory.load32(link); at !== 0; at = memory.load32(link)) {
@@ -151,9 +153,13 @@ export function checkFprobes(engine: Engine): number {
         must(memory.load32(at + fprobeLayout.NODE_LINK) === link, 'link of a node');
         if (node!.isExit) words += fprobeLayout.FPROBE_HEADER_WORDS + node!.words;
         link = at + fprobeLayout.NODE_NEXT;
-        seen++;
+        here.push(at);
       }
     }
+    seen += here.length;
+    const only = here.length === 1 ? here[0] : 0;
+    must(memory.load32(record + layout.SITE_NODE) === only, `site ${site} names its only node`);
+    must(memory.load32(record + layout.SITE_PROBE) === memory.load32(only), `site ${site} names its only probe`);
     must(words === memory.load32(location + fprobeLayout.LOCATION_WORDS), `words of site ${site}`);
     must(wanted === words > 0, `site ${site} is wanted if and only if an exit probe is there`);
     const plain = memory.load32(location + fprobeLayout.LOCATION_PLAINS) !== 0;

@@ -127,8 +127,8 @@ function checkOps({ memory }: Engine): void {
       attached[slot]++;
       if (memory.load32(ops + layout.OPS_FLAGS) & layout.OPS_FL_DIRECT) direct = true;
     }
-    const managed = memory.load32(site + layout.SITE_MANAGED);
-    must(managed <= 1 && (managed === 1 || (users & members) === 0), 'the manager covers the users');
+    const managed = flags & layout.SITE_MANAGED ? 1 : 0;
+    must(managed === 1 || (users & members) === 0, 'the manager covers the users');
     const watchers = length + managed;
     must((flags & layout.SITE_COUNT_MASK) === watchers, 'count of a site');
     must(((flags & layout.SITE_FL_ENABLED) !== 0) === watchers > 0, 'a site is enabled while it is watched');
