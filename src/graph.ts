@@ -104,9 +104,14 @@ export class GraphTracer extends Watcher {
     this.#buffers.pages(visit, consume);
   }
 
-  /// Copies of the buffer's pages as they lie in memory, oldest first; what was recorded stays.
+  /// Copies of the buffer's pages as they lie in memory, oldest first, task after task; what was recorded stays.
   rawPages(): Uint8Array[] {
     return this.#buffers.rawPages();
+  }
+
+  /// The same with the task of each, the tracer's own first.
+  rawTasks(): { readonly task: Task; readonly pages: Uint8Array[] }[] {
+    return this.#buffers.rawTasks();
   }
 
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves

@@ -24,7 +24,7 @@ export interface LatencyOptions extends FilterPair {
   readonly events?: number;
 }
 
-const NAMES: readonly string[] = ['irqsoff', 'preemptoff', 'preemptirqsoff', 'wakeup'];
+export const LATENCY_NAMES: readonly string[] = ['irqsoff', 'preemptoff', 'preemptirqsoff', 'wakeup'];
 const EVENTS = 65536;
 const EVENTS_MAX = 2 ** 24;
 const MICROSECOND = 1000;
@@ -52,7 +52,9 @@ export class LatencyTracer implements InterruptObserver {
 
   /// Use `Tracer.startLatency`.
   constructor(host: ClientHost, symbols: Symbols, name: LatencyName, options: LatencyOptions) {
-    if (!NAMES.includes(name)) throw badRange(`the tracer is ${shown(name)}, expected ${NAMES.join(', ')}`);
+    if (!LATENCY_NAMES.includes(name)) {
+      throw badRange(`the tracer is ${shown(name)}, expected ${LATENCY_NAMES.join(', ')}`);
+    }
     const read = readOptions('startLatency', options, ['filter', 'notrace', 'threshold', 'events']);
     const { filter, notrace, threshold = 0, events = EVENTS } = read;
     checkThreshold(threshold);

@@ -7,7 +7,7 @@ import { badRange, badType, shown } from './errors.ts';
 import { readArray } from './options.ts';
 import type { Task, TaskObserver, Tasks } from './tasks.ts';
 
-const PID_MAX = 2 ** 31 - 1;
+export const PID_MAX = 2 ** 31 - 1;
 
 /// The lists of one client. One that is there and empty is not the same as none: it may have been emptied by tasks that exited.
 export interface PidFilter {

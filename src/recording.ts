@@ -7,7 +7,8 @@
 //   16  u32 P: bytes of the payload
 //   20  u32 CRC-32 of header and payload
 //   24  header: JSON, UTF-8, filled up with blanks to a multiple of 8
-//   24 + H  payload: ring pages of 4096 bytes, oldest first (assembly/ring-layout.ts), or profile rows of five f64:
+//   24 + H  payload: ring pages of 4096 bytes, oldest first (assembly/ring-layout.ts), those of the thread's own task before those
+//           of the tasks that the program made, as `tasks` counts them; or profile rows of five f64:
 //           site, count, total, self, max
 //
 // All numbers are little-endian. A recording is written beside its name and renamed: what is there is whole, or was damaged later,
@@ -26,7 +27,7 @@ import type { Param } from './trace/words.ts';
 import type { ClockName } from './tracer.ts';
 
 const MAGIC = Buffer.from('FPROBREC', 'latin1');
-const VERSION = 2;
+const VERSION = 3;
 const START = 24;
 const ROW_SIZE = 40;
 const SUFFIX = '.fprobe';
@@ -66,11 +67,19 @@ export interface RecordedModule {
   readonly error?: string;
 }
 
-/// How a glob of the request fared.
+/// A task that the program made, by its tracer's numbering, and had calls recorded on.
+export interface RecordedTask {
+  readonly pid: number;
+  readonly comm: string;
+  /// How many pages are its.
+  readonly pages: number;
+}
+
+/// How a glob or a pid of the request fared.
 export interface GlobUse {
-  readonly option: 'filter' | 'notrace' | 'graph' | 'graphNotrace' | 'module';
+  readonly option: 'filter' | 'notrace' | 'graph' | 'graphNotrace' | 'module' | 'pids';
   readonly glob: string;
-  /// Functions (or modules) that it matched.
+  /// Functions (modules, tasks) that it matched.
   readonly matched: number;
   /// When it matched none: the names that are nearest, the best first.
   readonly nearest: readonly string[];
@@ -106,6 +115,7 @@ export interface RecordingHeader {
   readonly tracer: TracerName;
   readonly modules: readonly RecordedModule[];
   readonly symbols: readonly RecordedSymbol[];
+  readonly tasks: readonly RecordedTask[];
   readonly globs: readonly GlobUse[];
   readonly counts: TaskCounts;
   /// Events that did not fit into the buffer.
@@ -240,6 +250,13 @@ export function decodeRecording(file: string, bytes: Uint8Array): Recording {
   if (payloadSize % RING_PAGE_SIZE !== 0) {
     throw new RecordingError(file, 16, `${payloadSize} bytes of pages`, `a multiple of ${RING_PAGE_SIZE}`);
   }
+  const counted = header.tasks.reduce((sum, { pages }) => sum + pages, 0);
+  if (
+    header.tasks.some(({ pages }) => !Number.isInteger(pages) || pages < 0) ||
+    counted * RING_PAGE_SIZE > payloadSize
+  ) {
+    throw new RecordingError(file, 16, `${payloadSize} bytes of pages`, `those of the ${header.tasks.length} tasks`);
+  }
   return { ...header, pages: new Uint32Array(payload), rows: [] };
 }
 
@@ -265,6 +282,7 @@ const HEADER_FIELDS: Readonly<Record<keyof RecordingHeader, string>> = {
   tracer: 'string',
   modules: 'list',
   symbols: 'list',
+  tasks: 'list',
   globs: 'list',
   counts: 'object',
   lost: 'number',
@@ -273,7 +291,14 @@ const HEADER_FIELDS: Readonly<Record<keyof RecordingHeader, string>> = {
 };
 
 /// What the lists of a header hold.
-const ITEMS = { command: 'string', modules: 'object', symbols: 'object', globs: 'object', notes: 'string' } as const;
+const ITEMS = {
+  command: 'string',
+  modules: 'object',
+  symbols: 'object',
+  tasks: 'object',
+  globs: 'object',
+  notes: 'string',
+} as const;
 
 /// The checksum holds, so this is what some writer wrote: what is looked for is another writer's idea of the fields.
 function parseHeader(file: string, text: string): RecordingHeader {
@@ -297,17 +322,36 @@ function parseHeader(file: string, text: string): RecordingHeader {
   return header as unknown as RecordingHeader;
 }
 
-/// The events of a graph recording for `Merge`, with times of the session. One pass.
-export function recordingSource(recording: Recording, cpu: number, pid: number): Source {
+/// The events of a graph recording for `Merge`, task by task, with times of the session. One pass. The thread's own task has the pid
+/// of the process.
+export function recordingSources(recording: Recording, cpu: number): Source[] {
+  const { tasks, pages, pid } = recording;
+  let at = pages.byteLength;
+  const others = tasks.toReversed().map((task) => {
+    const end = at;
+    at -= task.pages * RING_PAGE_SIZE;
+    return taskSource(recording, { cpu, pid: task.pid, at, end });
+  });
+  return [taskSource(recording, { cpu, pid, at: 0, end: at }), ...others.reverse()];
+}
+
+function taskSource(
+  { pages, clockOffset }: Recording,
+  {
+    cpu,
+    pid,
+    at: start,
+    end,
+  }: { readonly cpu: number; readonly pid: number; readonly at: number; readonly end: number },
+): Source {
   const batch = pageBatch();
-  const { pages, clockOffset } = recording;
-  let at = 0;
+  let at = start;
   return {
     cpu,
     pid,
     batch,
     next() {
-      if (at >= pages.byteLength) return false;
+      if (at >= end) return false;
       decodePage(pages, at, batch);
       at += RING_PAGE_SIZE;
       for (let i = 0; i < batch.count; i++) {

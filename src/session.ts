@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SHADOW_STACK_WORDS_MAX, SHADOW_STACK_WORDS_MIN } from '../assembly/layout.ts';
 import { RING_PAGES_MAX } from '../assembly/ring-layout.ts';
+import { PID_MAX } from './pids.ts';
 import { readRegularFile } from './read-file.ts';
 import type { ClockName } from './tracer.ts';
 
@@ -38,8 +39,14 @@ export interface TraceRequest {
   readonly graphNotrace: readonly string[];
   /// `max_graph_depth`, 0 = no limit.
   readonly maxDepth: number;
-  /// `tracing_thresh` in microseconds, 0 = everything.
+  /// `tracing_thresh` in microseconds, 0 = everything. Of a profile: for whoever prints it.
   readonly threshold: number;
+  /// `sleep-time`: whether time counts during which the task did not run.
+  readonly sleepTime: boolean;
+  /// `set_ftrace_pid` and `set_ftrace_notrace_pid`: pids of tasks of each thread's tracer, of which 1 is the thread's own, for which
+  /// the pid of its process stands too. An empty list of the first is no restriction.
+  readonly pids: readonly number[];
+  readonly notracePids: readonly number[];
   /// What events carry besides (`funcgraph-args`, `-retval`, `-retaddr`), of a graph.
   readonly args: boolean;
   readonly retval: boolean;
@@ -64,6 +71,9 @@ const DEFAULTS: Omit<TraceRequest, 'directory' | 'started'> = {
   graphNotrace: [],
   maxDepth: 0,
   threshold: 0,
+  sleepTime: true,
+  pids: [],
+  notracePids: [],
   args: false,
   retval: false,
   retaddr: false,
@@ -140,7 +150,13 @@ function checkRequest(where: string, value: unknown): TraceRequest {
   for (const key of ['maxDepth', 'verify', 'stackWords']) {
     if (!Number.isInteger(request[key]) || (request[key] as number) < 0) refuse(key, 'a whole number of 0 or more');
   }
-  for (const key of ['args', 'retval', 'retaddr']) {
+  for (const key of ['pids', 'notracePids']) {
+    const list = request[key];
+    if (!Array.isArray(list) || list.some((pid) => !Number.isInteger(pid) || pid < 0 || pid > PID_MAX)) {
+      refuse(key, `a list of whole numbers from 0 to ${PID_MAX}`);
+    }
+  }
+  for (const key of ['args', 'retval', 'retaddr', 'sleepTime']) {
     if (typeof request[key] !== 'boolean') refuse(key, 'true or false');
   }
   if (!((request.threshold as number) >= 0)) refuse('threshold', 'microseconds of 0 or more');

@@ -73,7 +73,12 @@ export class TaskBuffers implements TaskObserver {
   }
 
   rawPages(): Uint8Array[] {
-    return this.#buffers.flatMap(({ buffer }) => buffer.rawPages());
+    return this.rawTasks().flatMap(({ pages }) => pages);
+  }
+
+  /// The same, task by task, the tracer's own first.
+  rawTasks(): { readonly task: Task; readonly pages: Uint8Array[] }[] {
+    return this.#buffers.map(({ task, buffer }) => ({ task, pages: buffer.rawPages() }));
   }
 
   /// For `Merge`.

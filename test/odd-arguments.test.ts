@@ -185,6 +185,7 @@ const filters = {
 const buffer = {
   pages: () => [() => {}, false],
   rawPages: none,
+  rawTasks: none,
   text: () => [{ tail: true, latencyFormat: true, consume: true }],
   read: () => [{ tail: true, latencyFormat: true, start: 0, cpus: 2, tracer: 'a' }],
   clear: none,
@@ -193,7 +194,7 @@ const buffer = {
   ...filters,
   'set on': () => [true],
 };
-const { rawPages: _, ...functionBuffer } = buffer;
+const { rawPages: _, rawTasks: __, ...functionBuffer } = buffer;
 const functionText = {
   text: () => [{ symAddr: true, latencyFormat: true, consume: true }],
   read: () => [{ symAddr: true, start: 0 }],

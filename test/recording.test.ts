@@ -14,11 +14,11 @@ import {
   type RecordingHeader,
   readRecording,
   recordingPath,
-  recordingSource,
+  recordingSources,
   writeRecording,
 } from '../src/recording.ts';
 import { readRequest, sessionEnvironment, type TraceRequest, writeRequest } from '../src/session.ts';
-import { TraceEvent } from '../src/trace/events.ts';
+import { ENTRY, TraceEvent } from '../src/trace/events.ts';
 import { GraphText } from '../src/trace/graph-text.ts';
 import { Merge } from '../src/trace/merge.ts';
 
@@ -41,6 +41,7 @@ const HEADER: RecordingHeader = {
     { name: 'm', functions: 2, notrace: 0, matched: 2, size: 9, instrumentedSize: 10, loadTime: 1.5, cached: false },
   ],
   symbols: [{ site: 0, name: 'main', module: 0, index: 1, offset: 33, ip: 33, size: 8 }],
+  tasks: [],
   globs: [{ option: 'filter', glob: 'x*', matched: 0, nearest: ['y'] }],
   counts: { entries: 2, returns: 2, unwound: 0, overrun: 0, stray: 0 },
   lost: 3,
@@ -62,7 +63,7 @@ describe('recordings', () => {
     expect(recording.rows).toEqual([]);
     const text = new GraphText({}, { symbol: (site) => `f${site}`, comm: () => '' });
     const event = new TraceEvent();
-    const merge = new Merge([recordingSource(recording, 3, 7)]);
+    const merge = new Merge([...recordingSources(recording, 3)]);
     let printed = '';
     while (merge.next(event)) {
       expect(event).toMatchObject({ cpu: 3, pid: 7 });
@@ -72,6 +73,26 @@ describe('recordings', () => {
     expect((printed + text.end()).split('\n').map((line) => line.slice(line.indexOf('f')))).toEqual(
       expect.arrayContaining(['f1() {', 'f0();', 'f0();']),
     );
+  });
+
+  test('each task’s pages come back as its own', async () => {
+    const tracer = await Tracer.create({ clock: 'counter' });
+    const { f } = tracer.attachModule({ f: () => 1 }).exports;
+    const graph = tracer.startGraph({ bufferPages: 1 });
+    const task = tracer.createTask({ comm: 'coro', pid: 9 });
+    f();
+    task.run(f);
+    task.run(f);
+    f();
+    const [own, other] = graph.rawTasks();
+    const path = recordingPath(folder, 7, 2);
+    const tasks = [{ pid: 9, comm: 'coro', pages: other.pages.length }];
+    writeRecording(path, { ...HEADER, tasks }, [...own.pages, ...other.pages]);
+    const merge = new Merge(recordingSources(readRecording(path), 0));
+    const event = new TraceEvent();
+    const seen: number[] = [];
+    while (merge.next(event)) if (event.kind === ENTRY) seen.push(event.pid);
+    expect(seen).toEqual([7, 9, 9, 7]);
   });
 
   test('rows come back as they were', () => {
@@ -111,7 +132,7 @@ describe('recordings', () => {
     expect(refused(Buffer.from('{"not": "a recording, whatever its size is"}'))).toMatchObject({ offset: 0 });
     const version = Buffer.from(whole);
     version[8] = 9;
-    expect(refused(version).message).toBe('F: version 9 at byte 8, expected 2: use the fprobe that recorded it');
+    expect(refused(version).message).toBe('F: version 9 at byte 8, expected 3: use the fprobe that recorded it');
     for (const at of [24, 200, whole.length - 1]) {
       const changed = Buffer.from(whole);
       changed[at] ^= 1;
@@ -124,6 +145,10 @@ describe('recordings', () => {
     writeRecording(path, { ...HEADER, symbols: [null as never] }, []);
     expect(refused(readFileSync(path)).message).toBe(
       'F: header with an odd symbols[0] at byte 24, expected symbols: list of objects',
+    );
+    writeRecording(path, { ...HEADER, tasks: [{ pid: 9, comm: '', pages: 3 }] }, [new Uint8Array(8192)]);
+    expect(refused(readFileSync(path)).message).toBe(
+      'F: 8192 bytes of pages at byte 16, expected those of the 1 tasks',
     );
     writeRecording(path, null as never, []);
     expect(refused(readFileSync(path)).message).toMatch(/^F: header with pid: undefined at byte 24/);

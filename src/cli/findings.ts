@@ -18,6 +18,7 @@ const LETTERS: Readonly<Record<GlobUse['option'], string>> = {
   graph: '-g',
   graphNotrace: '--graph-notrace',
   module: '--module',
+  pids: '-P',
 };
 const MOST_NEAREST = 3;
 const MOST_MODULES = 8;
@@ -76,7 +77,7 @@ function unmatchedGlobs(recordings: readonly Recording[], modules: readonly stri
   return [...uses.values()]
     .filter(({ matched }) => matched === 0)
     .map(({ use, nearest }) => {
-      const what = use.option === 'module' ? 'module' : 'function';
+      const what = use.option === 'module' ? 'module' : use.option === 'pids' ? 'task' : 'function';
       const near = nearestHint([...nearest].slice(0, MOST_NEAREST));
       const list = `; ${use.option === 'module' ? whatWasLoaded(modules) : 'fprobe list shows the names of a file'}`;
       return `${LETTERS[use.option]} '${use.glob}' matches no ${what}${near || list}`;

@@ -4,6 +4,7 @@ import { CPUS } from '../arch/index.ts';
 import { NoMatchError } from '../errors.ts';
 import { ReplayError, readReplay } from '../target/machine-replay.ts';
 import { Tracer } from '../tracer.ts';
+import { checkTracer } from './tracers.ts';
 import { expectedNames, parse, readInput, UsageError } from './usage.ts';
 
 const HELP = `usage: fprobe replay FILE [-p TRACER] [-l GLOB]… [-n GLOB]… [--arch CPU]
@@ -44,8 +45,7 @@ export async function replay(args: string[]): Promise<number> {
   const { tracer: name, arch, filter, notrace } = values;
   if (path === undefined) throw new UsageError('replay: which file? see fprobe replay --help');
   if (others.length > 0) throw new UsageError(`replay: one file at a time, there is also ${others[0]}`);
-  if (!TRACERS.includes(name))
-    throw new UsageError(`replay: there is no tracer '${name}'${expectedNames(name, TRACERS)}`);
+  checkTracer('replay', name, TRACERS);
   if (!Object.hasOwn(CPUS, arch))
     throw new UsageError(`replay: there is no CPU '${arch}'${expectedNames(arch, Object.keys(CPUS))}`);
   process.stdout.write(await traced(path, name, arch as keyof typeof CPUS, { filter, notrace }));

@@ -1,14 +1,15 @@
 // What a traced run comes to: the recordings of all its threads as one text.
 //
 // A thread has a CPU of its own here, numbered in the order in which the threads began: nothing tells which thread ran on which
-// processor, and a CPU is what the kernel's texts keep apart. Its pid is the process's, its name its own.
+// processor, and a CPU is what the kernel's texts keep apart. Its pid is the process's, its name its own; tasks that the program makes
+// on it have their own pids and names.
 //
 //   app.js       123-0.fprobe ─ CPU 0 ─┐
 //   worker.js    123-1.fprobe ─ CPU 1 ─┼─ by time ─► function_graph, function
 //   child.js     140-0.fprobe ─ CPU 2 ─┘
 
 import { RING_PAGE_SIZE } from '../../assembly/ring-layout.ts';
-import { type Recording, recordingSource } from '../recording.ts';
+import { type Recording, recordingSources } from '../recording.ts';
 import { Calls, UNKNOWN } from '../trace/calls.ts';
 import { decodePage, pageBatch } from '../trace/decode.ts';
 import { ENTRY, LOST, RETURN, TraceEvent, UNWOUND } from '../trace/events.ts';
@@ -24,6 +25,8 @@ import type { TraceOptions } from './trace-options.ts';
 const PIECE = 1 << 16;
 /// What `M:` says in the banner of latency-format: nothing interrupts a function here.
 const MODEL = 'NONE';
+
+const NANOSECONDS = 1000; // per microsecond
 
 /// In place of a function's number: the host called.
 const HOST = UNKNOWN - 1;
@@ -117,6 +120,10 @@ export function inOrder(recordings: readonly Recording[]): Recording[] {
   return [...recordings].sort((a, b) => a.began - b.began || a.pid - b.pid || a.tid - b.tid);
 }
 
+/// A thread's own task has its name.
+const commOf = ({ comm, tasks, pid: own }: Recording, pid: number): string =>
+  pid === own ? comm : (tasks.find((task) => task.pid === pid)?.comm ?? comm);
+
 /// Events of all kinds that are still there, and calls among them.
 function count(recordings: readonly Recording[]): { events: number; calls: number; pages: number } {
   const batch = pageBatch();
@@ -155,11 +162,11 @@ export function* traceText(
   const info: BufferInfo = { entries, written, cpu: 0, cpus, release, model: MODEL };
   const names = {
     symbol: (place: Place) => symbols.symbol(Number(place)),
-    comm: (_pid: number, cpu: number) => recordings[cpu].comm,
+    comm: (pid: number, cpu: number) => commOf(recordings[cpu], pid),
     params: (place: Place) => symbols.params(Number(place)),
     caller: (number: number | bigint) => symbols.caller(Number(number)),
   };
-  const merge = new Merge(recordings.map((recording, cpu) => recordingSource(recording, cpu, recording.pid)));
+  const merge = new Merge(recordings.flatMap(recordingSources));
   const event = new TraceEvent();
   const next = (): boolean => {
     if (!merge.next(event)) return false;
@@ -172,7 +179,8 @@ export function* traceText(
   let piece = '';
   let seen = 0;
   if (tracer === 'function_graph') {
-    const proc = recordings.length > 1; // which CPU is which thread has to be told somewhere
+    // Which CPU is which thread has to be told somewhere, and which calls are whose.
+    const proc = recordings.length > 1 || recordings.some(({ tasks }) => tasks.length > 0);
     const text = new GraphText({ proc, ...options.graph, cpus }, names);
     piece += text.header(info);
     while (next()) {
@@ -207,21 +215,31 @@ export function* traceText(
   yield piece + text.end();
 }
 
+export interface ReportOptions {
+  readonly sort: SortKey;
+  readonly perThread: boolean;
+  /// See `TableOptions`.
+  readonly graphTime?: boolean;
+  /// Microseconds, or ticks: functions whose calls took less on average are left out.
+  readonly threshold?: number;
+}
+
 /// The table of `profile`: of all threads together, or of each.
 export function profileReport(
   recordings: readonly Recording[],
-  { sort, perThread }: { readonly sort: SortKey; readonly perThread: boolean },
+  { sort, perThread, graphTime, threshold = 0 }: ReportOptions,
 ): string {
   const symbols = new Symbols(recordings);
   const nanoseconds = recordings.every(({ clock }) => clock === 'mono');
   const counted = recordings.map(({ rows }, r) =>
     rows.map((row): CountedFunction => ({ ...row, name: symbols.symbol(symbols.bases[r] + row.site) })),
   );
-  if (!perThread) return profileTable(sumByName(counted.flat()), { sort, nanoseconds });
+  const table = { sort, nanoseconds, graphTime, threshold: nanoseconds ? threshold * NANOSECONDS : threshold };
+  if (!perThread) return profileTable(sumByName(counted.flat()), table);
   return recordings
     .map(({ comm, pid, tid }, r) => {
       const thread = tid === 0 ? `${comm}-${pid}` : `${comm}-${pid}, thread ${tid}`;
-      return `# ${thread}\n\n${profileTable(sumByName(counted[r]), { sort, nanoseconds })}`;
+      return `# ${thread}\n\n${profileTable(sumByName(counted[r]), table)}`;
     })
     .join('\n');
 }

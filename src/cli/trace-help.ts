@@ -31,8 +31,15 @@ Node (node …, npm run …, npx …), a script (app.js), or a program of WASI (
                        not these functions, nor what runs inside of them
       --max-graph-depth N
                        calls that deep and no deeper; 0 = all
-      --threshold US   only calls that took so many microseconds or more
+      --threshold US   only calls that took so many microseconds or more;
+                       of profile: only functions whose calls took so much on average
       --module GLOB    only in modules whose name matches
+  -P, --pid PID[,PID]  only on tasks with these pids: 1 is the one that every thread begins with,
+                       the main thread of a process and each worker (so is the pid that the trace
+                       shows, that of the process); others are what the program makes of its own
+                       by createTask of fprobe/register
+      --notrace-pid PID[,PID]
+                       not on these tasks
   -O, --option OPTION  a trace option, or no and its name to switch it off:
                        ${wrap(TRACE_OPTION_NAMES, INDENT)}
   -C, --clock CLOCK    mono (default): nanoseconds; counter: event numbers, which cost nothing

@@ -12,6 +12,8 @@ export interface TraceOptions {
   readonly func: Partial<FunctionOptions>;
   readonly calls: CallOptions;
   readonly recorded: Recorded;
+  /// Of profile: off, times are those that functions took themselves, without the profiled calls below them.
+  readonly graphTime: boolean;
   /// Off: a full buffer drops what is new, not what is oldest.
   readonly overwrite: boolean;
 }
@@ -21,6 +23,7 @@ interface Recorded {
   readonly args?: boolean;
   readonly retval?: boolean;
   readonly retaddr?: boolean;
+  readonly sleepTime?: boolean;
 }
 
 type Switches = {
@@ -28,17 +31,18 @@ type Switches = {
   func: Partial<FunctionOptions>;
   calls: CallOptions;
   recorded: Recorded;
+  graphTime: boolean;
   overwrite: boolean;
 };
 
 interface TraceOption {
-  /// The tracer that it belongs to; undefined: to all.
-  readonly tracer?: TracerName;
+  /// The tracers that it belongs to; undefined: to all.
+  readonly tracers?: readonly TracerName[];
   readonly set: (switches: Switches, on: boolean) => void;
 }
 
 const graph = (key: keyof GraphOptions): TraceOption => ({
-  tracer: 'function_graph',
+  tracers: ['function_graph'],
   set: (switches, on) => {
     switches.graph = { ...switches.graph, [key]: on };
   },
@@ -55,7 +59,7 @@ const both = (key: keyof FunctionOptions & keyof GraphOptions): TraceOption => (
   },
 });
 const calls = (key: keyof CallOptions): TraceOption => ({
-  tracer: 'function',
+  tracers: ['function'],
   set: (switches, on) => {
     switches.calls = { ...switches.calls, [key]: on };
   },
@@ -63,7 +67,7 @@ const calls = (key: keyof CallOptions): TraceOption => ({
 
 /// What is recorded, and, where text has an option for it, printed.
 const recorded = (key: keyof Recorded, tracer: TracerName = 'function_graph'): TraceOption => ({
-  tracer,
+  tracers: [tracer],
   set: (switches, on) => {
     switches.recorded = { ...switches.recorded, [key]: on };
     if (key !== 'args') switches.graph = { ...switches.graph, [key]: on };
@@ -100,6 +104,18 @@ const OPTIONS: Readonly<Record<string, TraceOption>> = {
   'funcgraph-retval': recorded('retval'),
   'funcgraph-retval-hex': graph('retvalHex'),
   'funcgraph-retaddr': recorded('retaddr'),
+  'sleep-time': {
+    tracers: ['function_graph', 'profile'],
+    set: (switches, on) => {
+      switches.recorded = { ...switches.recorded, sleepTime: on };
+    },
+  },
+  'graph-time': {
+    tracers: ['profile'],
+    set: (switches, on) => {
+      switches.graphTime = on;
+    },
+  },
 };
 
 /// Every name that `-O` takes.
@@ -107,7 +123,7 @@ export const TRACE_OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
 
 /// Reads the values of `-O`, for a run with `tracer`. Throws UsageError for what is no option, or another tracer's.
 export function parseTraceOptions(values: readonly string[], tracer: TracerName): TraceOptions {
-  const switches: Switches = { graph: {}, func: {}, calls: {}, recorded: {}, overwrite: true };
+  const switches: Switches = { graph: {}, func: {}, calls: {}, recorded: {}, graphTime: true, overwrite: true };
   for (const value of values) {
     const on = !value.startsWith('no');
     const name = on ? value : value.slice(2);
@@ -115,8 +131,10 @@ export function parseTraceOptions(values: readonly string[], tracer: TracerName)
       throw new UsageError(`trace: there is no option '${value}'${expectedNames(name, TRACE_OPTION_NAMES)}`);
     }
     const option = OPTIONS[name];
-    if (option.tracer !== undefined && option.tracer !== tracer) {
-      throw new UsageError(`trace: option ${name} belongs to the tracer ${option.tracer}, this is ${tracer}`);
+    if (option.tracers && !option.tracers.includes(tracer)) {
+      const [first, ...others] = option.tracers;
+      const whose = others.length > 0 ? `tracers ${[first, ...others].join(' and ')}` : `tracer ${first}`;
+      throw new UsageError(`trace: option ${name} belongs to the ${whose}, this is ${tracer}`);
     }
     option.set(switches, on);
   }

@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/ring-layout.ts';
+import { PID_MAX } from '../pids.ts';
 import { listRecordings, type Recording, RecordingError, readRecording } from '../recording.ts';
 import { sessionEnvironment, type TraceRequest, type TracerName, writeRequest } from '../session.ts';
 import { SORT_KEYS } from '../trace/profile-table.ts';
@@ -13,10 +14,13 @@ import { findings } from './findings.ts';
 import { inOrder, profileReport, traceText } from './report.ts';
 import { TRACE_HELP } from './trace-help.ts';
 import { parseTraceOptions } from './trace-options.ts';
+import { checkTracer } from './tracers.ts';
 import { isSystemError, parse, reason, splitCommand, UsageError } from './usage.ts';
 import { packageVersion } from './version.ts';
 
 const TRACERS: readonly TracerName[] = ['function_graph', 'function', 'profile'];
+/// What a profile without graph-time has not.
+const GRAPH_TIMES: readonly string[] = ['total', 'max'];
 const CLOCKS = ['mono', 'counter'] as const;
 const DEFAULT_VERIFY_RATE = 1000;
 const DEFAULT_BUFFER_KB = '4096';
@@ -36,6 +40,8 @@ const OPTIONS = {
   clock: { type: 'string', short: 'C', default: 'mono' },
   'buffer-size': { type: 'string', short: 'b' },
   module: { type: 'string', multiple: true },
+  pid: { type: 'string', short: 'P', multiple: true },
+  'notrace-pid': { type: 'string', multiple: true },
   output: { type: 'string', short: 'o' },
   verify: { type: 'string' },
   sort: { type: 'string' },
@@ -55,10 +61,15 @@ export async function trace(args: string[]): Promise<number> {
     process.stdout.write(TRACE_HELP);
     return 0;
   }
-  const tracer = choice('-p', values.tracer, TRACERS);
+  const tracer = checkTracer('trace', values.tracer, TRACERS);
   const sort = choice('--sort', values.sort ?? 'self', SORT_KEYS);
   const options = parseTraceOptions(values.option ?? [], tracer);
   checkFits(tracer, values);
+  if (!options.graphTime && GRAPH_TIMES.includes(sort)) {
+    throw new UsageError(
+      `trace: --sort ${sort} is of times that option nograph-time leaves out, expected self, avg, calls, name`,
+    );
+  }
   const wishes: Partial<TraceRequest> = {
     // The calls of `function` are read off the graph (src/trace/calls.ts), which also knows their parents.
     tracer: tracer === 'function' ? 'function_graph' : tracer,
@@ -68,12 +79,19 @@ export async function trace(args: string[]): Promise<number> {
     graphNotrace: values['graph-notrace'] ?? [],
     maxDepth: number('--max-graph-depth', values['max-graph-depth'] ?? '0', 0, 2 ** 31 - 1),
     threshold: number('--threshold', values.threshold ?? '0', 0, 1e9),
+    pids: pids('-P', values.pid),
+    notracePids: pids('--notrace-pid', values['notrace-pid']),
     ...options.recorded,
     module: values.module ?? [],
     clock: choice('-C', values.clock, CLOCKS),
     bufferPages: bufferPages(values['buffer-size'] ?? DEFAULT_BUFFER_KB),
     mode: options.overwrite ? 'overwrite' : 'stop',
     verify: values.verify === undefined ? 0 : number('--verify', values.verify, 1, 2 ** 31 - 1),
+  };
+  const table = {
+    perThread: values['per-thread'] ?? false,
+    graphTime: options.graphTime,
+    threshold: wishes.threshold!,
   };
   if (command.length === 0) throw new UsageError('trace: which command? see fprobe trace --help');
   const launch = launchOf(command, { dirs: values.dir ?? [], env: values.env ?? [] });
@@ -95,7 +113,7 @@ export async function trace(args: string[]): Promise<number> {
     process.exitCode = ending.code ?? EXIT_USAGE; // for a reader of our output that has seen enough
     const pieces =
       tracer === 'profile'
-        ? [profileReport(threads, { sort, perThread: values['per-thread'] ?? false })]
+        ? [profileReport(threads, { sort, ...table })]
         : traceText(tracer, threads, options, `fprobe-${packageVersion()}`, progress);
     let isWritten = true;
     try {
@@ -122,7 +140,7 @@ function checkFits(tracer: TracerName, values: Readonly<Record<string, unknown>>
     const stranger = tracers.includes(tracer) ? undefined : options.find(given);
     if (stranger) throw new UsageError(`trace: --${stranger} is for -p ${tracers.join(' and ')}, this is ${tracer}`);
   };
-  only(['function_graph'], ['threshold']);
+  only(['function_graph', 'profile'], ['threshold']);
   only(['function_graph', 'function'], ['graph', 'graph-notrace', 'max-graph-depth', 'buffer-size']);
   only(['profile'], ['sort', 'per-thread']);
 }
@@ -211,6 +229,11 @@ function number(option: string, value: string, least: number, most: number): num
   const parsed = Number(value);
   if (/^\d+$/.test(value) && parsed >= least && parsed <= most) return parsed;
   throw new UsageError(`trace: ${option} ${value}: expected a whole number from ${least} to ${most}`);
+}
+
+/// Numbers, with commas between them or an option each.
+function pids(option: string, values: readonly string[] = []): number[] {
+  return values.flatMap((value) => value.split(',')).map((pid) => number(option, pid, 0, PID_MAX));
 }
 
 /// `-b`: kilobytes, as trace-cmd has it, to the next power of two in pages.

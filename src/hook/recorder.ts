@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { compileFilter } from '../filter.ts';
 import type { GraphTracer } from '../graph.ts';
+import type { TaskCounts } from '../memory.ts';
 import type { Profiler } from '../profile.ts';
 import {
   encodeRows,
@@ -38,6 +39,9 @@ const PAUSE_MS = 20;
 const PAUSE_MAX_MS = 1000;
 /// Snapshots take no more than one part in so many of a worker's time.
 const SNAPSHOT_SHARE = 20;
+
+/// Of the task that a tracer begins with.
+const OWN_PID = 1;
 
 const FUNCTION_GLOBS = ['filter', 'notrace', 'graph', 'graphNotrace'] as const;
 
@@ -91,9 +95,11 @@ export class Recorder {
   }
 
   #start(): void {
-    const { tracer, filter, notrace, bufferPages, mode, graph, graphNotrace, maxDepth, threshold } = this.request;
+    const { tracer, filter, notrace, bufferPages, mode, graph, graphNotrace, maxDepth, threshold, sleepTime } =
+      this.request;
     if (tracer === 'profile') {
-      this.#profile = this.tracer.startProfile({ filter, notrace });
+      this.#profile = this.tracer.startProfile({ filter, notrace, sleepTime });
+      this.#setPids(this.#profile);
       return;
     }
     if (graph.length > 0) this.tracer.setGraphFunction(graph);
@@ -102,8 +108,17 @@ export class Recorder {
     const ticks = this.request.clock === 'mono' ? threshold * TICKS_PER_US : threshold;
     // Calls and their parents can be read off a graph: `function` records one too.
     const { args, retval, retaddr } = this.request;
-    const options = { bufferPages, mode, threshold: ticks, args, retval, retaddr };
+    const options = { bufferPages, mode, threshold: ticks, sleepTime, args, retval, retaddr };
     this.#graph = this.tracer.startGraph({ filter, notrace, ...options });
+    this.#setPids(this.#graph);
+  }
+
+  /// Before anything can be recorded: no module is there yet.
+  #setPids(user: GraphTracer | Profiler): void {
+    const { pids, notracePids } = this.request;
+    const own = (pid: number) => (pid === process.pid ? [pid, OWN_PID] : [pid]);
+    if (pids.length > 0) user.setPids(pids.flatMap(own));
+    if (notracePids.length > 0) user.setNotracePids(notracePids.flatMap(own));
   }
 
   /// The clock of the tracer. Leaves what was recorded so far, each time after twice as long.
@@ -164,10 +179,11 @@ export class Recorder {
 
   /// Writes, or writes anew, the recording; does nothing when nothing happened since the last time. Throws what writing throws.
   write(end: RecordingEnd): void {
-    const counts = this.tracer.counts();
+    const counts = sumOf(this.tracer.tasks.map((task) => task.counts()));
     const state = `${end} ${counts.entries} ${counts.returns} ${counts.unwound} ${this.#notes.length} ${this.#modules.length}`;
     if (state === this.#written) return;
-    const pages = this.#graph?.rawPages() ?? [];
+    const [own, ...others] = this.#graph?.rawTasks() ?? [];
+    const pages = [own, ...others].flatMap((recorded) => recorded?.pages ?? []);
     const rows = this.#profile?.rows() ?? [];
     const used = this.#profile ? rows.map(({ site }) => site) : this.#sitesOnPages(pages);
     const { clock, tracer, directory } = this.request;
@@ -186,7 +202,8 @@ export class Recorder {
       tracer,
       modules: this.#modules,
       symbols: this.#symbols(used),
-      globs: this.#globs(),
+      tasks: others.map(({ task, pages }) => ({ pid: task.pid, comm: task.comm, pages: pages.length })),
+      globs: [...this.#globs(), ...this.#pids(others.map(({ task }) => task.pid))],
       counts,
       lost: this.#graph?.lost ?? 0,
       verify: this.#verifier?.result,
@@ -231,12 +248,28 @@ export class Recorder {
     });
   }
 
+  /// How the pids of the request fared. `gone`: those of tasks that may have exited.
+  #pids(gone: readonly number[]): GlobUse[] {
+    const seen = [...new Set([...this.tracer.tasks.map(({ pid }) => pid), ...gone])];
+    return this.request.pids.map((pid) => {
+      const matched = pid === process.pid ? 1 : seen.filter((other) => other === pid).length;
+      return { option: 'pids', glob: String(pid), matched, nearest: matched > 0 ? [] : seen.map(String) };
+    });
+  }
+
   #globs(): GlobUse[] {
     const sites = this.#known().map(({ site }) => site);
     const uses: GlobUse[] = this.request.module.map((glob) => use('module', glob, this.#moduleNames));
     for (const option of FUNCTION_GLOBS) for (const glob of this.request[option]) uses.push(use(option, glob, sites));
     return uses;
   }
+}
+
+/// What happened on several tasks.
+function sumOf(tasks: readonly TaskCounts[]): TaskCounts {
+  const sum = { entries: 0, returns: 0, unwound: 0, overrun: 0, stray: 0 };
+  for (const counts of tasks) for (const key of Object.keys(sum) as (keyof TaskCounts)[]) sum[key] += counts[key];
+  return sum;
 }
 
 function use(option: GlobUse['option'], glob: string, among: readonly { readonly name: string }[]): GlobUse {

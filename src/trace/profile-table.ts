@@ -25,6 +25,11 @@ export interface TableOptions {
   readonly sort?: SortKey;
   /// Times are nanoseconds (the default), else ticks, printed as they are.
   readonly nanoseconds?: boolean;
+  /// `graph-time`: false counts in averages what functions took themselves, and leaves out all that has the calls below in it. Default
+  /// true.
+  readonly graphTime?: boolean;
+  /// `tracing_thresh`: functions that took less on average are left out. Default 0.
+  readonly threshold?: number;
 }
 
 const BAR = 24;
@@ -32,14 +37,11 @@ const BAR_CHARACTER = '#';
 const MS = 1e6;
 const US = 1e3;
 
-const average = ({ total, count }: CountedFunction): number => total / count;
-
-const VALUES: Readonly<Record<Exclude<SortKey, 'name'>, (row: CountedFunction) => number>> = {
-  self: ({ self }) => self,
-  total: ({ total }) => total,
-  calls: ({ count }) => count,
-  avg: average,
-  max: ({ max }) => max,
+const VALUES = {
+  self: ({ self }: CountedFunction) => self,
+  total: ({ total }: CountedFunction) => total,
+  calls: ({ count }: CountedFunction) => count,
+  max: ({ max }: CountedFunction) => max,
 };
 
 /// Adds up rows of the same name, as of several threads: counts and times are summed, the longest call stays the longest.
@@ -64,14 +66,16 @@ export function sumByName(rows: Iterable<CountedFunction>): CountedFunction[] {
 
 /// The table. Functions without calls are left out; the bar is the share of the column before it, which the rows are sorted by.
 export function profileTable(rows: Iterable<CountedFunction>, options: TableOptions = {}): string {
-  const { sort = 'self', nanoseconds = true } = options;
-  const shown = Array.from(rows).filter(({ count }) => count > 0);
+  const { sort = 'self', nanoseconds = true, graphTime = true, threshold = 0 } = options;
+  const average = (row: CountedFunction) => (graphTime ? row.total : row.self) / row.count;
+  const called = Array.from(rows).filter(({ count }) => count > 0);
+  const shown = called.filter((row) => average(row) >= threshold);
   const key = sort === 'name' ? 'self' : sort;
-  const value = VALUES[key];
+  const value = key === 'avg' ? average : VALUES[key];
   const byName = (a: CountedFunction, b: CountedFunction) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   shown.sort((a, b) => (sort === 'name' ? byName(a, b) : value(b) - value(a) || b.total - a.total || byName(a, b)));
 
-  const allSelf = shown.reduce((sum, { self }) => sum + self, 0);
+  const allSelf = called.reduce((sum, { self }) => sum + self, 0);
   const longest = shown.reduce((most, row) => Math.max(most, value(row)), 0);
   const time = (ticks: number, unit: number) => (nanoseconds ? (ticks / unit).toFixed(3) : String(Math.round(ticks)));
   const unit = (name: string) => (nanoseconds ? name : '');
@@ -81,13 +85,13 @@ export function profileTable(rows: Iterable<CountedFunction>, options: TableOpti
     right('Self %', shown, ({ self }) => (allSelf === 0 ? '0.00' : ((100 * self) / allSelf).toFixed(2))),
     ...barAfter('self'),
     right(`Self${unit(' ms')}`, shown, ({ self }) => time(self, MS)),
-    right(`Total${unit(' ms')}`, shown, ({ total }) => time(total, MS)),
+    ...(graphTime ? [right(`Total${unit(' ms')}`, shown, ({ total }) => time(total, MS))] : []),
     ...barAfter('total'),
     right('Calls', shown, ({ count }) => String(count)),
     ...barAfter('calls'),
     right(`Avg${unit(' us')}`, shown, (row) => time(average(row), US)),
     ...barAfter('avg'),
-    right(`Max${unit(' us')}`, shown, ({ max }) => time(max, US)),
+    ...(graphTime ? [right(`Max${unit(' us')}`, shown, ({ max }) => time(max, US))] : []),
     ...barAfter('max'),
     ['Function', '--------', ...shown.map(({ name }) => name)],
   ];

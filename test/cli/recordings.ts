@@ -38,6 +38,7 @@ export function recording(names: readonly string[], wishes: Partial<Recording> =
       ip: 0x1000 + site,
       size: 8,
     })),
+    tasks: [],
     globs: [],
     counts: { entries: 0, returns: 0, unwound: 0, overrun: 0 } as Recording['counts'],
     lost: 0,

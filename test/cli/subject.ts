@@ -29,6 +29,12 @@ export const SUBJECT = file(
     (func $spin (export "spin") (loop $again (drop (call $next_token (i32.const 1))) (br $again))))`,
 );
 
+/// `outer` calls the import `js.inside`, and then `after`.
+export const NESTED = file(
+  'nested.wasm',
+  '(module (import "js" "inside" (func $inside)) (func $after) (func $outer (export "outer") (call $inside) (call $after)))',
+);
+
 /// A program for `node -e` with the exports of SUBJECT in `wasm`.
 export const script = (body: string): string[] => [
   '-e',

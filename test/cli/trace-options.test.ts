@@ -5,13 +5,13 @@ import { splitCommand } from '../../src/cli/usage.ts';
 describe('-O', () => {
   test('every option can be switched on and off', () => {
     for (const name of TRACE_OPTION_NAMES) {
-      const tracer = /^func[_-]/.test(name) ? 'function' : 'function_graph';
+      const tracer = /^func[_-]/.test(name) ? 'function' : name === 'graph-time' ? 'profile' : 'function_graph';
       const on = parseTraceOptions([name], tracer);
       const off = parseTraceOptions([`no${name}`], tracer);
-      const values = ({ graph, func, calls, recorded, overwrite }: typeof on) =>
+      const values = ({ graph, func, calls, recorded, overwrite, graphTime }: typeof on) =>
         new Set([
           ...Object.values({ ...graph, ...func, ...calls, ...recorded }),
-          ...(name === 'overwrite' ? [overwrite] : []),
+          ...(name === 'overwrite' ? [overwrite] : name === 'graph-time' ? [graphTime] : []),
         ]);
       expect(values(on), name).toEqual(new Set([true]));
       expect(values(off), name).toEqual(new Set([false]));
@@ -26,6 +26,7 @@ describe('-O', () => {
     ['funcgraph-pro', "there is no option 'funcgraph-pro'; nearest: funcgraph-proc"],
     ['nofuncgrph-cpu', "there is no option 'nofuncgrph-cpu'; nearest: funcgraph-cpu"],
     ['func-no-repeats', 'option func-no-repeats belongs to the tracer function, this is function_graph'],
+    ['nograph-time', 'option graph-time belongs to the tracer profile, this is function_graph'],
     ['func-args', 'option func-args belongs to the tracer function, this is function_graph'],
     ['constructor', "there is no option 'constructor', expected one of print-parent"],
     ['', "there is no option ''"],

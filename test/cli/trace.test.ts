@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FLITE } from './apps.ts';
 import { fprobe, type Outcome, root, run } from './fprobe.ts';
-import { COPY, FOREIGN, folder, LIBRARY, MALFORMED, SUBJECT, script, TRAP } from './subject.ts';
+import { COPY, FOREIGN, folder, LIBRARY, MALFORMED, NESTED, SUBJECT, script, TRAP } from './subject.ts';
 
 let files = 0;
 const newFile = (): string => join(folder, `out-${++files}.txt`);
@@ -84,6 +84,95 @@ describe('what it prints', () => {
   test('threshold: returns only, of what took long', async () => {
     const { trace } = await traced(['--threshold', '1000000'], ['node', ...script('wasm.run()')]);
     expect(trace).not.toContain('run()');
+  });
+
+  // The program runs `parse` on a task of its own inside of `run`, for ten milliseconds.
+  describe('tasks that the program makes', () => {
+    const app = join(folder, 'tasks.cjs');
+    const body = `const { tracer } = require('${join(root, 'dist/src/register.js')}');
+      const task = tracer.createTask({ comm: 'coro', pid: 7 });
+      const nested = require('fs').readFileSync('${NESTED}');
+      const inside = () => task.run(() => {
+        wasm.run();
+        for (const end = performance.now() + 10; performance.now() < end; );
+      });
+      new WebAssembly.Instance(new WebAssembly.Module(nested), { js: { inside } }).exports.outer();`;
+    writeFileSync(app, script(body)[1]);
+    const calls = (trace: string) =>
+      trace.match(/(?<=^ 0\) +)\S+ .*\w+(?=\(\))/gm)?.map((line) => line.replace(/-\d+ .* \|/, '').replace(/ +/, ' '));
+    const ON_TASK = ['run', ...Array(3).fill(['parse', 'next_token', 'next_token']).flat()].map(
+      (name) => `coro ${name}`,
+    );
+
+    test('stand in the trace by themselves, in the order of time', async () => {
+      const { end, stderr, trace } = await traced([], ['node', app]);
+      expect({ end, stderr }).toEqual({ end: 0, stderr: '' });
+      expect(calls(trace)).toEqual(['tasks.c outer', ...ON_TASK, 'tasks.c after']);
+      const { trace: listed } = await traced(
+        ['-p', 'function', '-l', 'outer', '-l', 'run', '-l', 'after'],
+        ['node', app],
+      );
+      expect(listed.match(/\S+-\d+ .*: \w+ <-\S+/g)?.map((line) => line.replace(/-\d+ .*:/, ''))).toEqual([
+        'tasks.cjs outer <-[host]',
+        'coro run <-[host]',
+        'tasks.cjs after <-outer',
+      ]);
+    });
+
+    test.each([
+      [
+        ['-P', '1'],
+        ['outer', 'after'],
+      ],
+      [['-P', '7,1', '--notrace-pid', '1'], ON_TASK],
+    ])('%j', async (options, expected) => {
+      const { end, stderr, trace } = await traced(options, ['node', app]);
+      expect({ end, stderr }).toEqual({ end: 0, stderr: '' });
+      const shown = calls(trace)!;
+      expect(shown.map((line) => (expected === ON_TASK ? line : line.replace(/^\S+ /, '')))).toEqual(expected);
+    });
+
+    test('-P, of a profile; and a pid that no task has', async () => {
+      const { trace } = await traced(['-p', 'profile', '-P', '7', '--sort', 'name'], ['node', app]);
+      const rows = trace.trimEnd().split('\n').slice(2);
+      expect(rows.map((row) => row.trim().split(/ +/).at(-1))).toEqual(['next_token', 'parse', 'run']);
+      const { end, stderr } = await traced(['-P', '9'], ['node', app]);
+      expect({ end, stderr }).toEqual({ end: 2, stderr: "fprobe: -P '9' matches no task; nearest: 1, 7\n" });
+    });
+
+    test('nosleep-time: what runs on them is not the time of who waits', async () => {
+      const options = ['-p', 'profile', '-l', 'outer'];
+      const ms = (trace: string) =>
+        Number(
+          trace
+            .trimEnd()
+            .split('\n')
+            .at(-1)!
+            .trim()
+            .split(/ +#* */)[2],
+        );
+      const awake = ms((await traced([...options, '-O', 'nosleep-time'], ['node', app])).trace);
+      const all = ms((await traced(options, ['node', app])).trace);
+      expect(all).toBeGreaterThan(10);
+      expect(awake).toBeLessThan(all - 5);
+      const graph = await traced(['-l', 'outer', '-O', 'nosleep-time'], ['node', app]);
+      expect(graph.trace).not.toMatch(/^ 0\) .*[*@$].* outer\(\)/m);
+    });
+  });
+
+  test('nograph-time: the time of functions alone; threshold: those that took long on average', async () => {
+    const command = ['node', ...script('wasm.run()')];
+    const { trace } = await traced(['-p', 'profile', '-O', 'nograph-time', '--sort', 'calls'], command);
+    expect(trace.split('\n')[0]).toMatch(/^ +Self % +Self ms +Calls +Avg us +Function$/);
+    expect(
+      trace
+        .trimEnd()
+        .split('\n')
+        .slice(2)
+        .map((row) => row.trim().split(/ +/).at(-1)),
+    ).toEqual(['next_token', 'parse', 'run']);
+    const none = await traced(['-p', 'profile', '--threshold', '1000000'], command);
+    expect(none.trace.trimEnd().split('\n')).toHaveLength(2);
   });
 
   test('several processes: each a CPU, with its task', async () => {
@@ -284,7 +373,21 @@ describe('mistakes', () => {
   test.each<[string[], string]>([
     [[], 'trace: which command? see fprobe trace --help'],
     [['--colour', 'node'], "Unknown option '--colour', see fprobe trace --help"],
-    [['-p', 'graph', 'node'], 'trace: -p graph: expected function_graph, function, profile'],
+    [['-p', 'graph', 'node'], "trace: there is no tracer 'graph'"],
+    [
+      ['-p', 'irqsoff', 'node'],
+      "trace: -p irqsoff needs a machine whose interrupts and wake-ups it can measure: in the library tracer.machine(…), then tracer.startLatency('irqsoff')",
+    ],
+    [['-P', '1,x', 'node'], 'trace: -P x: expected a whole number from 0 to 2147483647'],
+    [
+      ['-p', 'profile', '-O', 'nograph-time', '--sort', 'max', 'node'],
+      'trace: --sort max is of times that option nograph-time leaves out, expected self, avg, calls, name',
+    ],
+    [
+      ['-p', 'function', '-O', 'nosleep-time', 'node'],
+      'trace: option sleep-time belongs to the tracers function_graph and profile, this is function',
+    ],
+    [['-p', 'function', '--threshold', '5', 'node'], 'trace: --threshold is for -p function_graph and profile'],
     [['-C', 'tsc', 'node'], 'trace: -C tsc: expected mono, counter'],
     [['-b', '0', 'node'], 'trace: -b 0: expected a whole number from 1 to 262144'],
     [['--max-graph-depth', '-1', 'node'], "Option '--max-graph-depth"],

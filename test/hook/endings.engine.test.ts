@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { assembleText } from '../../bench/shapes.ts';
 import type { Recording } from '../../src/recording.ts';
-import { recordingSource } from '../../src/recording.ts';
+import { recordingSources } from '../../src/recording.ts';
 import { ENTRY, TraceEvent } from '../../src/trace/events.ts';
 import { Merge } from '../../src/trace/merge.ts';
 import type { Outcome } from '../process.ts';
@@ -41,7 +41,7 @@ const SETUP = `
 function calls(recording: Recording): { leaf: number; open: number } {
   const leaf = recording.symbols.find(({ name }) => name === 'leaf')?.site;
   const event = new TraceEvent();
-  const merge = new Merge([recordingSource(recording, 0, 1)]);
+  const merge = new Merge(recordingSources(recording, 0));
   const result = { leaf: 0, open: 0 };
   while (merge.next(event)) {
     if (event.kind === ENTRY && event.func === leaf) result.leaf++;

@@ -70,6 +70,23 @@ describe('profile table', () => {
     ).toHaveLength(2);
   });
 
+  test('a threshold hides rows, whose shares stay what they were', () => {
+    const rows = [row('f', 2, 40, 30, 30), row('g', 10, 50, 10, 9)];
+    const [line, ...others] = profileTable(rows, { nanoseconds: false, threshold: 20 }).trimEnd().split('\n').slice(2);
+    expect(others).toEqual([]);
+    expect(line).toMatch(/^ +75\.00 .* f$/);
+    expect(names(profileTable(rows, { threshold: 5 }))).toEqual(['f', 'g']);
+    expect(names(profileTable(rows, { threshold: 5, graphTime: false }))).toEqual(['f']);
+  });
+
+  test('without graph-time, averages are of the time that functions took themselves', () => {
+    const [title, , line] = profileTable([row('f', 2, 40, 30, 30)], { nanoseconds: false, graphTime: false }).split(
+      '\n',
+    );
+    expect(title.trim().split(/ +/)).toEqual(['Self', '%', 'Self', 'Calls', 'Avg', 'Function']);
+    expect(line.trim().split(/ +/).slice(2)).toEqual(['30', '2', '15', 'f']);
+  });
+
   test('a row that took no time has no bar', () => {
     expect(profileTable([row('f', 1, 0, 0, 0)])).not.toContain('#');
   });
