@@ -6,37 +6,27 @@ import * as layout from '../assembly/layout.ts';
 import { type CpuModel, PLACE_RETURN_STUB } from './arch/arch.ts';
 import type { Memory } from './memory.ts';
 import { argument, checkRecord, PtRegs, type ReadWord, RegisterRecord, stackWord } from './pt-regs.ts';
-import { type AimedRegs, Aims, checkIndex } from './regs.ts';
+import { Aim, type AimedRegs, checkIndex } from './regs.ts';
 
 export class CpuRegs implements AimedRegs {
+  readonly aim = new Aim();
   readonly model: CpuModel;
   /// The record by its fields; for what the conversions do not offer.
   readonly record: RegisterRecord;
-  readonly #memory: Memory;
-  readonly #aims = new Aims();
   readonly #readWord: ReadWord;
   readonly #embedded: PtRegs;
   /// Address of a function that only returns, for `overrideReturn`.
   readonly #returnStub: bigint;
 
   constructor(memory: Memory, model: CpuModel, readWord: ReadWord) {
-    const base = () => this.#aims.current.address;
+    // What the engine hands to handlers: its first word is the address of the record.
+    const base = () => memory.load32(this.aim.address + layout.FREGS_WORDS);
     const view = () => memory.view;
-    this.#memory = memory;
     this.model = model;
     this.record = new RegisterRecord(model.fregs, model.bigEndian, view, base);
     this.#readWord = readWord;
     this.#embedded = new PtRegs(model, readWord, view, base);
     this.#returnStub = model.addresses.trampolines + PLACE_RETURN_STUB;
-  }
-
-  /// `fregs` is what the engine hands to handlers: its first word is the address of the record.
-  push(fregs: number, isExit: boolean): void {
-    this.#aims.push(this.#memory.load32(fregs + layout.FREGS_WORDS), isExit);
-  }
-
-  pop(): void {
-    this.#aims.pop();
   }
 
   argument(n: number): bigint {

@@ -1,5 +1,6 @@
-// What a handler is told of the call that it is called for. There is one event for each level of nesting, used over and over;
-// what it says is read from the engine's memory when it is asked for, so what nobody asks costs nothing.
+// What a handler is told of the call that it is called for. Each handler has an event of its own, used over and over, and another
+// for calls of it inside of itself; what it says is read from the engine's memory when it is asked for, so what nobody asks costs
+// nothing.
 
 import * as layout from '../assembly/layout.ts';
 import { EngineError } from './engine.ts';
@@ -9,14 +10,25 @@ import type { TargetSite } from './target/target.ts';
 export class FgraphEvent {
   readonly #memory: Memory;
   readonly #task: () => number;
-  #site: TargetSite | undefined;
+  #site: TargetSite | undefined = undefined;
   /// 0: the handler is over, and `#site` is of old.
   #frame = 0;
+  #inner: FgraphEvent | undefined = undefined;
 
   /// Made by the tracer. `task` gives the address of the current task.
   constructor(memory: Memory, task: () => number) {
     this.#memory = memory;
     this.#task = task;
+  }
+
+  /// Not for handlers: this one, or, while it is of a call, one of those that are kept for handlers inside of its handler.
+  get free(): FgraphEvent {
+    return this.#frame === 0 ? this : this.#innermost();
+  }
+
+  #innermost(): FgraphEvent {
+    this.#inner ??= new FgraphEvent(this.#memory, this.#task);
+    return this.#inner.free;
   }
 
   /// Not for handlers: says which call the event is of.

@@ -6,12 +6,12 @@ import * as layout from '../assembly/layout.ts';
 import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
 import { badRange, badType, shown } from './errors.ts';
+import { FgraphCallback } from './fgraph-callback.ts';
 import type { FgraphEvent } from './fgraph-event.ts';
 import type { FilterPair } from './filter.ts';
-import { type Callback, Failures, type Handlers, isPromise } from './handlers.ts';
+import { type Callback, Failures, guarded, type Handlers } from './handlers.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
-import type { AimedRegs, FtraceRegs } from './regs.ts';
-import type { TargetSite } from './target/target.ts';
+import type { FtraceRegs } from './regs.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
 
@@ -47,12 +47,14 @@ const KNOWN = ['name', 'filter', 'notrace', 'entry', 'return', 'guarded'];
 export class FgraphUser extends Watcher {
   readonly #host: ClientHost;
   readonly #options: FgraphOptions | WasmFgraphOptions;
-  /// Functions for the engine's table if `#isWasm`, otherwise for its import.
-  readonly #entry: Callback | undefined;
-  readonly #return: Callback | undefined;
+  /// What the engine calls: entries of its table if `#isWasm`, otherwise through its import.
+  readonly #entry: Callback | WasmHandler | undefined;
+  readonly #return: Callback | WasmHandler | undefined;
   readonly #isWasm: boolean;
   readonly #name: string | undefined;
   readonly #failures = new Failures();
+  /// Who runs, to `Running`, while a handler of his does.
+  readonly #key: number;
   #index = -1;
   #ids: readonly [entry: number, ret: number] = [0, 0];
 
@@ -68,6 +70,7 @@ export class FgraphUser extends Watcher {
     this.#host = host;
     this.#options = options;
     this.#name = name;
+    this.#key = host.running.newKey();
     this.#isWasm = !guarded && entryIsWasm !== false && returnIsWasm !== false;
     this.#entry = this.#callback(entry, entryIsWasm, true);
     this.#return = this.#callback(ret, returnIsWasm, false);
@@ -85,11 +88,10 @@ export class FgraphUser extends Watcher {
     if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} is a user of another tracer`);
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
     const { engine } = this.#host;
-    const owner = this.#owner;
     const ids: [number, number] = [0, 0];
     try {
-      if (this.#entry) ids[0] = owner.add(this.#entry);
-      if (this.#return) ids[1] = owner.add(this.#return);
+      ids[0] = this.#add(this.#entry);
+      ids[1] = this.#add(this.#return);
       this.#index = engine.registerFgraph(this.#isWasm ? layout.GOPS_WASM : layout.GOPS_HOST, ...ids, 0);
       this.#ids = ids;
       this.beginWatching();
@@ -113,6 +115,11 @@ export class FgraphUser extends Watcher {
     this.#index = -1;
     for (const id of this.#ids) this.#owner.remove(id);
     this.#ids = [0, 0];
+  }
+
+  #add(callback: Callback | WasmHandler | undefined): number {
+    if (!callback) return 0;
+    return typeof callback === 'function' ? this.#host.wasmTable.add(callback) : this.#host.handlers.add(callback);
   }
 
   get #owner(): Handlers | WasmTable {
@@ -153,8 +160,7 @@ export class FgraphUser extends Watcher {
     if (!Number.isInteger(bytes) || bytes < 1)
       throw badRange(`reserveData: the size is ${bytes}, expected 1 to 256 bytes`);
     const { engine, running } = this.#host;
-    const { current } = running;
-    if (current?.owner !== this || !current.isEntry) {
+    if (running.key !== this.#key) {
       throw new EngineError('EINVAL', `reserveData: expected to be called by the entry handler of ${this.name}`);
     }
     if (!this.registered) throw new EngineError('ENODEV', `reserveData: ${this.name} is not registered any more`);
@@ -176,7 +182,7 @@ export class FgraphUser extends Watcher {
     const address = engine.exports.retrieve_parent(this.#index, n);
     if (address === 0) return null;
     const size = engine.exports.retrieve_parent_size(this.#index, n);
-    return running.current?.owner === this ? running.data.lend(address, size) : running.data.copy(address, size);
+    return (running.key & ~1) === this.#key ? running.data.lend(address, size) : running.data.copy(address, size);
   }
 
   /// A number that belongs to this user on the current task, an integer from 0 to 2^53 − 1; 0 when he registers and when a task
@@ -197,55 +203,15 @@ export class FgraphUser extends Watcher {
     return address;
   }
 
-  #callback(handler: EntryHandler | WasmHandler | undefined, isWasm: boolean | undefined, isEntry: boolean) {
-    if (!handler || (isWasm && this.#isWasm)) return handler as WasmHandler | undefined;
-    if (isWasm) {
-      return (index: number, site: number, frame: number, fregs: number): number => {
-        try {
-          return (handler as WasmHandler)(index, site, frame, fregs);
-        } catch (error) {
-          this.#failures.note(error);
-          return 0;
-        }
-      };
-    }
-    return this.#runner(handler as EntryHandler, isEntry);
-  }
-
-  /// What the engine calls for a JavaScript handler. Everything that stays the same from call to call is looked up here, once.
-  #runner(handler: EntryHandler, isEntry: boolean): Callback {
-    const { running, sites } = this.#host;
-    const { data } = running;
-    const options = this.#options;
-    let lastSite = -1;
-    let called!: TargetSite;
-    let regs!: AimedRegs;
-    return (_index, site, frame, fregs) => {
-      if (site !== lastSite) {
-        called = sites.byId(site);
-        regs = sites.regs(site);
-        lastSite = site;
-      }
-      const own = regs; // a handler inside of this one may be of another site
-      const { depth } = running;
-      const { mark } = data;
-      const { event } = running.enter(this, isEntry, called, own, frame, fregs);
-      let wanted = 0;
-      try {
-        const result: unknown = handler.call(options, event, own);
-        if (typeof result === 'object' && isPromise(result)) {
-          this.#failures.notePromise(result, `the ${isEntry ? 'entry' : 'return'} handler of ${this.name}`);
-          data.drop(mark);
-        } else {
-          if (data.mark !== mark) data.giveBack(mark);
-          wanted = result === false || result === 0 ? 0 : 1;
-        }
-      } catch (error) {
-        this.#failures.note(error);
-        data.drop(mark);
-      }
-      running.leave(depth);
-      return wanted;
-    };
+  #callback(
+    handler: EntryHandler | WasmHandler | undefined,
+    isWasm: boolean | undefined,
+    isEntry: boolean,
+  ): Callback | WasmHandler | undefined {
+    if (!handler || this.#isWasm) return handler as WasmHandler | undefined;
+    if (isWasm) return guarded(handler as WasmHandler, this.#failures);
+    const what = () => `the ${isEntry ? 'entry' : 'return'} handler of ${this.name}`;
+    const key = isEntry ? this.#key : this.#key + 1;
+    return new FgraphCallback(this.#host, handler as EntryHandler, this.#options, key, this.#failures, what);
   }
 }

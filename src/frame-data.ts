@@ -6,7 +6,7 @@
 // is out at the same time, so that no call allocates anything.
 //
 //   out:   | view of the outer handler | … | view of a handler nested in it | … |
-//                                            ↑ mark of the nested one           ↑ #count
+//                                            ↑ what the nested one found        ↑ mark
 //
 // Data that an outer handler holds are not handed out again: the nested handler gets the same view.
 
@@ -36,27 +36,23 @@ class Loan {
 export class FrameData {
   readonly #memory: Memory;
   readonly #loans: Loan[] = [];
-  #count = 0;
+  /// How many views are out: what `giveBack` and `drop` take. Written here only.
+  mark = 0;
 
   constructor(memory: Memory) {
     this.#memory = memory;
-  }
-
-  /// How many views are out: what `giveBack` and `drop` take.
-  get mark(): number {
-    return this.#count;
   }
 
   /// The `size` bytes at `address`, a multiple of 8 and at most 256, until the handler that asks is over.
   lend(address: number, size: number): DataView {
     const words = this.#memory.u32;
     const header = words[(address + size) >>> 2];
-    for (let i = this.#count - 1; i >= 0; i--) {
+    for (let i = this.mark - 1; i >= 0; i--) {
       const loan = this.#loans[i];
       if (loan.address === address && loan.header === header) return loan.view;
     }
-    this.#loans[this.#count] ??= new Loan();
-    const loan = this.#loans[this.#count++];
+    this.#loans[this.mark] ??= new Loan();
+    const loan = this.#loans[this.mark++];
     loan.address = address;
     loan.size = size;
     loan.header = header;
@@ -71,10 +67,10 @@ export class FrameData {
 
   /// Ends the loans above `mark` and writes their words back.
   giveBack(mark: number): void {
-    if (this.#count === mark) return;
+    if (this.mark === mark) return;
     const words = this.#memory.u32;
-    while (this.#count > mark) {
-      const { address, size, header, words: lent } = this.#loans[--this.#count];
+    while (this.mark > mark) {
+      const { address, size, header, words: lent } = this.#loans[--this.mark];
       const at = address >>> 2;
       const end = at + size / 4;
       // Gone with its frame, or orphaned since its owner unregistered.
@@ -85,6 +81,6 @@ export class FrameData {
 
   /// Ends the loans above `mark`; the data stay as they were when they were lent.
   drop(mark: number): void {
-    this.#count = mark;
+    this.mark = mark;
   }
 }

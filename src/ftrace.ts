@@ -5,9 +5,11 @@ import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
 import { badType, shown } from './errors.ts';
 import { compileFilter, type FilterPair } from './filter.ts';
-import { Failures, isPromise } from './handlers.ts';
+import { type Callback, Failures, guarded, refusePromise } from './handlers.ts';
+import { LastSite } from './last-site.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
-import type { AimedRegs, FtraceRegs } from './regs.ts';
+import type { FtraceRegs } from './regs.ts';
+import type { Running } from './running.ts';
 import type { TargetSite } from './target/target.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler } from './wasm-handlers.ts';
@@ -44,6 +46,8 @@ export interface WasmFtraceOptions extends CommonOptions {
   readonly guarded?: boolean;
 }
 
+const { apply } = Reflect;
+
 const KNOWN = ['name', 'filter', 'notrace', 'call', 'guarded', 'parents', 'saveRegs'];
 
 const hasFullRegs = (site: TargetSite): boolean => site.hasFullRegs ?? false;
@@ -54,7 +58,7 @@ export class FtraceOps extends Watcher {
   readonly #isWasm: boolean;
   readonly #parents: boolean;
   readonly #failures = new Failures();
-  readonly #call: WasmHandler;
+  readonly #call: Callback | WasmHandler;
   readonly #saveRegs: boolean | 'if-supported';
   #id = 0;
   #handle = 0;
@@ -92,7 +96,8 @@ export class FtraceOps extends Watcher {
     if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} belongs to another tracer`);
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
     try {
-      this.#id = this.#owner.add(this.#call);
+      const { wasmTable, handlers } = host;
+      this.#id = typeof this.#call === 'function' ? wasmTable.add(this.#call) : handlers.add(this.#call);
       this.checkFilters(this);
       const flags = this.#regsFlags();
       this.#handle = host.engine.registerOps(this.#isWasm ? layout.OPS_WASM : layout.OPS_HOST, this.#id, flags);
@@ -164,51 +169,51 @@ export class FtraceOps extends Watcher {
     if (this.#parents && this.registered) this.#host.parents.set(this, this.halves);
   }
 
-  #callback(call: CallHandler | WasmHandler, wasm: boolean, options: object): WasmHandler {
-    if (wasm) {
-      return (handle, site, frame, fregs) => {
-        try {
-          (call as WasmHandler)(handle, site, frame, fregs);
-        } catch (error) {
-          this.#failures.note(error);
-        }
-        return 0;
-      };
-    }
-    return this.#runner(call as CallHandler, options);
+  #callback(call: CallHandler | WasmHandler, isWasm: boolean, options: object): Callback {
+    if (isWasm) return guarded(call as WasmHandler, this.#failures);
+    return new FtraceCallback(this.#host, call as CallHandler, options, this.#failures, this.name);
+  }
+}
+
+class FtraceCallback implements Callback {
+  readonly #handler: CallHandler;
+  readonly #self: object;
+  readonly #failures: Failures;
+  readonly #name: string;
+  readonly #running: Running;
+  readonly #last: LastSite;
+
+  constructor(
+    { engine, running, sites }: ClientHost,
+    handler: CallHandler,
+    self: object,
+    failures: Failures,
+    name: string,
+  ) {
+    this.#handler = handler;
+    this.#self = self;
+    this.#failures = failures;
+    this.#name = name;
+    this.#running = running;
+    this.#last = new LastSite(sites, engine.memory);
   }
 
-  /// What the engine calls for a JavaScript handler. Everything that stays the same from call to call is looked up here, once.
-  #runner(call: CallHandler, options: object): WasmHandler {
-    const { running, engine, sites } = this.#host;
-    const { memory } = engine;
-    const { data } = running;
-    let lastSite = -1;
-    let called!: TargetSite;
-    let regs!: AimedRegs;
-    return (_handle, site, frame, fregs) => {
-      if (site !== lastSite) {
-        called = sites.byId(site);
-        regs = sites.regs(site);
-        lastSite = site;
-      }
-      const own = regs; // a handler inside of this one may be of another site
-      const { ip } = called;
-      const { depth } = running;
-      const { mark } = data;
-      running.enter(this, true, called, own, frame, fregs);
-      try {
-        const result: unknown = call.call(options, ip, memory.loadAddress(fregs + layout.FREGS_PARENT, ip), own);
-        if (typeof result === 'object' && isPromise(result)) {
-          this.#failures.notePromise(result, `the handler of ${this.name}`);
-        }
-        if (data.mark !== mark) data.giveBack(mark);
-      } catch (error) {
-        this.#failures.note(error);
-        data.drop(mark);
-      }
-      running.leave(depth);
+  run(_handle: number, site: number, _frame: number, fregs: number): number {
+    const called = this.#last;
+    if (site !== called.id) called.look(site);
+    const { ip, regs } = called;
+    const parent = called.address(fregs + layout.FREGS_PARENT);
+    const running = this.#running;
+    const outer = running.enter(0, called, fregs);
+    try {
+      const result: unknown = apply(this.#handler, this.#self, [ip, parent, regs]);
+      if (typeof result === 'object') refusePromise(result, `the handler of ${this.#name}`);
+    } catch (error) {
+      running.leave(outer);
+      this.#failures.note(error);
       return 0;
-    };
+    }
+    running.leave(outer);
+    return 0;
   }
 }

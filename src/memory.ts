@@ -1,6 +1,7 @@
 // The only typed views over the engine's memory, and the only readers of its records. Growth replaces the memory's buffer and
-// leaves old views empty; `u32`, `u64` and `view` notice, nobody else has to. Reading costs nothing on the other side: the engine does not
-// know that it is read.
+// leaves old views empty; `u32`, `u64` and `view` notice, nobody else has to. (Their length says so. An element of an empty view is
+// undefined too, but code that has ever read one is slow from then on.) Reading costs nothing on the other side: the engine
+// does not know that it is read.
 //
 // What stands still in direct mode (assembly/direct.ts) is brought up to date before it is read here.
 

@@ -2,11 +2,11 @@
 // frame and instruction pointer (spec/arch.md §0, §9, §12).
 //
 // A view is made once and aimed at the record in the engine's memory for the time of a callback, so that a hit costs no
-// allocation. Callbacks nest, hence a stack of aims: `push` before the handler, `pop` after it, whatever the handler did.
+// allocation. Callbacks nest: whoever runs a handler puts the aim back to where it was, whatever the handler did.
 // Reading a view that is aimed at nothing is an error of the handler that kept it.
 
 import * as layout from '../assembly/layout.ts';
-import { valueForm } from './arch/wasm32.ts';
+import { ValueReader } from './arch/wasm32.ts';
 import { badRange, badType, shown } from './errors.ts';
 import type { Memory } from './memory.ts';
 
@@ -36,42 +36,33 @@ export interface FtraceRegs {
 
 /// The side of a view that whoever runs handlers holds.
 export interface AimedRegs extends FtraceRegs {
-  /// Aims at the record at `address`, for a callback at entry or at exit.
-  push(address: number, isExit: boolean, signature?: Signature): void;
-  /// Back to what it was aimed at before.
-  pop(): void;
+  readonly aim: Aim;
 }
 
-interface Aim {
-  address: number;
-  isExit: boolean;
-  signature: Signature | undefined;
+/// In `Aim.at`: the callback is one at exit. Records lie at multiples of 8.
+export const AT_EXIT = 1;
+
+/// What a view is of. Two plain fields, so that aiming is two stores.
+export class Aim {
+  /// Address of the record, and AT_EXIT; 0: none.
+  at = 0;
+  /// Types of the function, where they are known. Not put back unless there is somebody to see it.
+  signature: Signature | undefined = undefined;
+
+  /// Throws TypeError when it is aimed at nothing, as `isExit` does.
+  get address(): number {
+    if (this.at === 0) nothing();
+    return this.at & ~AT_EXIT;
+  }
+
+  get isExit(): boolean {
+    if (this.at === 0) nothing();
+    return (this.at & AT_EXIT) !== 0;
+  }
 }
 
-/// A stack of aims that allocates only when it grows.
-export class Aims {
-  readonly #aims: Aim[] = [];
-  #depth = 0;
-
-  push(address: number, isExit: boolean, signature?: Signature): void {
-    let aim = this.#aims[this.#depth++];
-    if (!aim) {
-      aim = { address, isExit, signature };
-      this.#aims.push(aim);
-    }
-    aim.address = address;
-    aim.isExit = isExit;
-    if (aim.signature !== signature) aim.signature = signature; // a comparison is cheaper than a store that the collector notes
-  }
-
-  pop(): void {
-    if (this.#depth > 0) this.#depth--;
-  }
-
-  get current(): Aim {
-    if (this.#depth === 0) throw badType('registers can be read inside of a handler only; copy what you need later');
-    return this.#aims[this.#depth - 1]!;
-  }
+function nothing(): never {
+  throw badType('registers can be read inside of a handler only; copy what you need later');
 }
 
 /// `index` as a position in a list of arguments. Throws RangeError for anything but 0, 1, 2, …
@@ -83,35 +74,31 @@ export function checkIndex(what: string, index: number): void {
 
 /// The view for targets without a CPU.
 export class WordRegs implements AimedRegs {
+  readonly aim = new Aim();
   readonly #memory: Memory;
-  readonly #aims = new Aims();
+  readonly #arguments: ValueReader;
+  readonly #results: ValueReader;
 
   constructor(memory: Memory) {
     this.#memory = memory;
-  }
-
-  push(address: number, isExit: boolean, signature?: Signature): void {
-    this.#aims.push(address, isExit, signature);
-  }
-
-  pop(): void {
-    this.#aims.pop();
+    this.#arguments = new ValueReader(memory);
+    this.#results = new ValueReader(memory);
   }
 
   argument(n: number): RegisterValue {
     checkIndex('argument', n);
-    const { isExit, signature } = this.#aims.current;
-    return isExit ? undefined : this.#value(signature?.params, n);
+    const { isExit, signature } = this.aim;
+    return isExit ? undefined : this.#value(this.#arguments, signature?.params, n);
   }
 
   returnValue(): RegisterValue {
-    const { isExit, signature } = this.#aims.current;
-    return isExit ? this.#value(signature?.results, 0) : undefined;
+    const { isExit, signature } = this.aim;
+    return isExit ? this.#value(this.#results, signature?.results, 0) : undefined;
   }
 
   /// How many words of arguments (entry) or results (exit) were passed.
   get words(): number {
-    return this.#memory.load32(this.#aims.current.address + layout.FREGS_COUNT);
+    return this.#memory.load32(this.aim.address + layout.FREGS_COUNT);
   }
 
   setReturnValue(_value: bigint): void {
@@ -127,18 +114,13 @@ export class WordRegs implements AimedRegs {
   }
 
   get instructionPointer(): number {
-    return this.#memory.load64(this.#aims.current.address + layout.FREGS_IP);
+    return this.#memory.load64(this.aim.address + layout.FREGS_IP);
   }
 
-  #value(types: readonly string[] | undefined, n: number): RegisterValue {
-    const { address } = this.#aims.current;
-    const count = this.words;
-    const at = (address + layout.FREGS_WORDS) >>> layout.WORD_SHIFT;
-    if (!types) return n < count ? this.#memory.u64[at + n] : undefined;
-    if (n >= types.length) return undefined;
-    let word = 0;
-    for (let k = 0; k < n; k++) word += valueForm(types[k]!).words;
-    const form = valueForm(types[n]!);
-    return word + form.words <= count ? form.read(this.#memory, at + word) : undefined;
+  #value(reader: ValueReader, types: readonly string[] | undefined, n: number): RegisterValue {
+    const { words } = this;
+    const at = (this.aim.address + layout.FREGS_WORDS) >>> layout.WORD_SHIFT;
+    if (types) return reader.read(types, n, at, words);
+    return n < words ? this.#memory.u64[at + n] : undefined;
   }
 }

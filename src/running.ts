@@ -1,67 +1,60 @@
-// The handlers that run right now, innermost last: they nest when a handler calls a function that is watched, once per task
-// (spec/fgraph.md §9), and further when one switches the task.
+// The handlers in JavaScript that run right now. They nest when one calls a function that is watched, once per task (spec/fgraph.md
+// §9), and further when one switches the task.
+//
+// Between the engine's import and a handler, at every entry or return that is watched, as little is done as can be: this says
+// who runs, and aims the registers (a number). Everything else is looked up when somebody asks. What was found before a handler
+// is put back after it, so nothing is left of one however it ended.
 
 import type { Engine } from './engine.ts';
-import { FgraphEvent } from './fgraph-event.ts';
 import { FrameData } from './frame-data.ts';
-import type { AimedRegs } from './regs.ts';
-import type { TargetSite } from './target/target.ts';
+import type { LastSite } from './last-site.ts';
+import type { Aim, Signature } from './regs.ts';
 
-/// A handler that runs.
-export interface Level {
-  readonly event: FgraphEvent;
-  regs: AimedRegs;
-  /// Whose handler it is.
-  owner: object;
-  isEntry: boolean;
+/// What was there before a handler began.
+export interface Outer {
+  readonly aim: Aim;
+  readonly at: number;
+  readonly signature: Signature | undefined;
+  readonly key: number;
+  /// Of the views that are out.
+  readonly mark: number;
 }
 
 export class Running {
   readonly data: FrameData;
-  /// How many handlers run. Written here only.
-  depth = 0;
-  readonly #engine: Engine;
-  readonly #levels: Level[] = [];
+  /// Whose handler is the innermost one: a number from `newKey`, at return 1 more. 0: nobody's, or of one who keeps no data.
+  key = 0;
+  #keys = 0;
 
   constructor(engine: Engine) {
-    this.#engine = engine;
     this.data = new FrameData(engine.memory);
   }
 
-  /// The innermost handler.
-  get current(): Level | undefined {
-    return this.depth === 0 ? undefined : this.#levels[this.depth - 1];
+  /// For another user.
+  newKey(): number {
+    this.#keys += 2;
+    return this.#keys;
   }
 
-  /// A handler of `owner` begins, for a call of the site `called`, the frame at `frame` and the registers at `fregs`, which `regs`
-  /// reads.
-  enter(owner: object, isEntry: boolean, called: TargetSite, regs: AimedRegs, frame: number, fregs: number): Level {
-    const { depth } = this;
-    const level = depth < this.#levels.length ? this.#levels[depth] : this.#level(owner, regs);
-    level.isEntry = isEntry;
-    // Mostly it was the same last time, and a comparison is cheaper than what the collector wants to know of each store.
-    if (level.owner !== owner) level.owner = owner;
-    if (level.regs !== regs) level.regs = regs;
-    level.event.aim(called, frame);
-    regs.push(fregs, !isEntry, called.types);
-    this.depth = depth + 1;
-    return level;
+  /// A handler of `key` begins, for a call of `called`. `at`: as in Aim. (The result is no object in compiled code.)
+  enter(key: number, { aim, types }: LastSite, at: number): Outer {
+    const outer: Outer = { aim, at: aim.at, signature: aim.signature, key: this.key, mark: this.data.mark };
+    this.key = key;
+    aim.at = at;
+    if (outer.signature !== types) aim.signature = types; // a comparison is cheaper than a store that the collector notes
+    return outer;
   }
 
-  #level(owner: object, regs: AimedRegs): Level {
-    const { exports, memory } = this.#engine;
-    const event = new FgraphEvent(memory, () => exports.task_current());
-    const level: Level = { event, regs, owner, isEntry: true };
-    this.#levels.push(level);
-    return level;
+  /// It is over. What was written to the views that it was given is kept if `keep` was called.
+  leave({ aim, at, signature, key, mark }: Outer): void {
+    this.key = key;
+    aim.at = at;
+    if (at !== 0) aim.signature = signature;
+    this.data.drop(mark);
   }
 
-  /// The handlers above `depth` are over.
-  leave(depth: number): void {
-    while (this.depth > depth) {
-      const level = this.#levels[--this.depth];
-      level.event.end();
-      level.regs.pop();
-    }
+  /// Writes back what the handler has left in the views that it was given.
+  keep({ mark }: Outer): void {
+    if (this.data.mark !== mark) this.data.giveBack(mark);
   }
 }

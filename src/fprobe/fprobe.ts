@@ -7,12 +7,13 @@ import * as layout from '../../assembly/layout.ts';
 import type { ClientHost } from '../client.ts';
 import { EngineError } from '../engine.ts';
 import { badRange, badType, shown } from '../errors.ts';
-import { type Callback, Failures, type Handlers, isPromise } from '../handlers.ts';
+import { type Callback, Failures, guarded, type Handlers } from '../handlers.ts';
 import { checkBoolean, readArray, readOptions } from '../options.ts';
-import type { AimedRegs, FtraceRegs } from '../regs.ts';
+import type { FtraceRegs } from '../regs.ts';
 import type { TargetSite } from '../target/target.ts';
 import { FPROBE_HANDLER, isWasm, type WasmFprobeHandler, type WasmTable } from '../wasm-handlers.ts';
 import { type Builtin, type BuiltinRequest, builtinRequest, type FprobeRow, readRows } from './builtin.ts';
+import { FprobeCallback } from './callback.ts';
 import { byAddress, byFilter, bySymbol, checkAddresses, type FprobeWhere } from './where.ts';
 
 /// Soft-disabled: no handler runs, everything stays in place.
@@ -67,7 +68,6 @@ const HANDLERS = ['entry', 'exit', 'builtin', 'entryDataSize', 'flags', 'private
 const WHERE = ['filter', 'notfilter', 'addresses', 'symbols'];
 const WORD = layout.WORD_SIZE;
 const U32_MAX = 2 ** 32 - 1;
-const HIGH = 2 ** 32;
 
 interface Counters {
   readonly hits: number;
@@ -83,9 +83,9 @@ export class Fprobe {
   readonly #options: AnyHandlers;
   readonly #builtin: BuiltinRequest | undefined;
   readonly #kind: number;
-  readonly #entry: Callback | undefined;
-  readonly #exit: Callback | undefined;
-  readonly #failures = new Failures();
+  readonly #entry: Callback | WasmFprobeHandler | undefined;
+  readonly #exit: Callback | WasmFprobeHandler | undefined;
+  readonly #failures: Failures;
   #flags: number;
   #dataSize: number;
   /// The engine's; 0 = not registered.
@@ -129,6 +129,9 @@ export class Fprobe {
     this.#host = host;
     this.#options = { ...options, private: private_ };
     this.#builtin = builtin === undefined ? undefined : builtinRequest(builtin);
+    this.#failures = new Failures(() => {
+      if (onError === 'disable') this.disable();
+    });
     this.#flags = flags;
     this.#dataSize = entryDataSize;
     const isDirect = !guarded && !areWasm.includes(false);
@@ -178,8 +181,8 @@ export class Fprobe {
     users.settle();
     const ids: [number, number] = [0, 0];
     try {
-      if (this.#entry) ids[0] = this.#owner.add(this.#entry);
-      if (this.#exit) ids[1] = this.#owner.add(this.#exit);
+      ids[0] = this.#add(this.#entry);
+      ids[1] = this.#add(this.#exit);
       this.#handle = engine.registerFprobe(
         {
           kind: this.#kind,
@@ -338,118 +341,35 @@ export class Fprobe {
 
   // ---- the handlers
 
+  #add(callback: Callback | WasmFprobeHandler | undefined): number {
+    if (!callback) return 0;
+    return typeof callback === 'function' ? this.#host.wasmTable.add(callback) : this.#host.handlers.add(callback);
+  }
+
   get #owner(): Handlers | WasmTable {
     return this.#kind === fprobeLayout.FPROBE_KIND_WASM ? this.#host.wasmTable : this.#host.handlers;
   }
 
-  #callback(handler: AnyHandlers['entry'], isWasm: boolean | undefined, isEntry: boolean): Callback | undefined {
-    if (handler === undefined) return undefined;
-    if (this.#kind === fprobeLayout.FPROBE_KIND_WASM) return handler as unknown as Callback;
-    if (isWasm) {
-      return (about, site, _frame, fregs) => this.#guard(handler as WasmFprobeHandler, about, site, fregs);
-    }
-    return this.#runner(handler as FprobeHandler, isEntry);
+  #callback(
+    handler: AnyHandlers['entry'],
+    isWasm: boolean | undefined,
+    isEntry: boolean,
+  ): Callback | WasmFprobeHandler | undefined {
+    if (handler === undefined || this.#kind === fprobeLayout.FPROBE_KIND_WASM) return handler as WasmFprobeHandler;
+    if (isWasm) return guarded(this.#caller(handler as WasmFprobeHandler), this.#failures);
+    return new FprobeCallback(this.#host, this, handler as FprobeHandler, this.#options, isEntry, this.#failures);
   }
 
-  /// What the engine calls for a JavaScript handler. Everything that stays the same from call to call is looked up here, once.
-  #runner(handler: FprobeHandler, isEntry: boolean): Callback {
-    const { engine, sites, running } = this.#host;
-    const { memory } = engine;
-    const { data } = running;
-    const options = this.#options;
-    const size = Math.ceil(this.#dataSize / WORD) * WORD;
-    const length = size >>> 2;
-    // The view that handlers get is of a copy, as in frame-data.ts. A handler inside of this one gets another from there.
-    const copy = new Uint32Array(Math.min(length, (fprobeLayout.MAX_FPROBE_DATA_SIZE_WORD * WORD) >>> 2));
-    const view = new DataView(copy.buffer);
-    let isLent = false;
-    let lastSite = -1;
-    let called!: TargetSite;
-    let regs!: AimedRegs;
-    // Memory that grows leaves its old views empty: what is read there is undefined. Asking a view for its length each time takes
-    // longer than all the rest.
-    let words = memory.u32;
-    return (about, site, _frame, fregs) => {
-      if (site !== lastSite) {
-        called = sites.byId(site);
-        regs = sites.regs(site);
-        lastSite = site;
-      }
-      const own = regs; // a handler inside of this one may be of another site
-      const { ip } = called;
-      const at = about >>> 2;
-      if (words[at] === undefined) words = memory.u32;
-      const ret = typeof ip === 'bigint' ? memory.u64[at >>> 1] : words[at + 1] * HIGH + words[at];
-      const from = words[at + 2] >>> 2;
-      own.push(fregs, !isEntry, called.types);
-      let result: unknown;
-      if (from === 0) {
-        try {
-          result = handler.call(options, this, ip, ret, own, null);
-        } catch (error) {
-          this.#failed(error);
-        }
-      } else if (isLent) {
-        const { mark } = data;
-        try {
-          result = handler.call(options, this, ip, ret, own, data.lend(from << 2, size));
-          data.giveBack(mark);
-        } catch (error) {
-          data.drop(mark);
-          this.#failed(error);
-        }
-      } else {
-        for (let k = 0; k < length; k++) copy[k] = words[from + k];
-        const above = words[from + length];
-        isLent = true;
-        try {
-          result = handler.call(options, this, ip, ret, own, view);
-        } catch (error) {
-          this.#failed(error);
-        }
-        isLent = false;
-        if (isEntry) {
-          if (words[at] === undefined) words = memory.u32;
-          // Unless the frame has gone meanwhile.
-          if (words[from + length] === above) for (let k = 0; k < length; k++) words[from + k] = copy[k];
-        }
-      }
-      own.pop();
-      return result === undefined || result === 0 ? 0 : this.#verdict(result, isEntry);
-    };
-  }
-
-  /// What a result other than the usual ones means: 0 keeps the exit handler.
-  #verdict(result: unknown, isEntry: boolean): number {
-    try {
-      if (isPromise(result)) {
-        this.#failures.notePromise(result, isEntry ? 'the entry handler' : 'the exit handler');
-        if (this.#options.onError === 'disable') this.disable();
-        return 0;
-      }
-    } catch (error) {
-      this.#failed(error);
-      return 0;
-    }
-    return result === null || result === false || result === 0n ? 0 : 1;
-  }
-
-  #guard(handler: WasmFprobeHandler, about: number, site: number, fregs: number): number {
+  /// Calls a WebAssembly handler as the engine would.
+  #caller(handler: WasmFprobeHandler): Callback['run'] {
     const { engine, sites } = this.#host;
-    try {
-      const { memory } = engine;
-      const ret = memory.u64[about >>> 3];
+    const { memory } = engine;
+    const private_ = this.#options.private ?? 0;
+    return (about, site, _frame, fregs) => {
+      const ret = memory.u64[(about + layout.FPROBE_CALL_RET) >>> layout.WORD_SHIFT]!;
       const data = memory.load32(about + layout.FPROBE_CALL_DATA);
-      return handler(this.#options.private ?? 0, BigInt(sites.byId(site).ip), ret, fregs, data);
-    } catch (error) {
-      this.#failed(error);
-      return 0;
-    }
-  }
-
-  #failed(error: unknown): void {
-    this.#failures.note(error);
-    if (this.#options.onError === 'disable') this.disable();
+      return handler(private_, BigInt(sites.byId(site).ip), ret, fregs, data);
+    };
   }
 }
 

@@ -4,7 +4,7 @@
 import * as engineLayout from '../../assembly/layout.ts';
 import * as layout from '../../assembly/machine-layout.ts';
 import { type Engine, EngineError } from '../engine.ts';
-import type { Handlers } from '../handlers.ts';
+import { FunctionCallback, type Handlers } from '../handlers.ts';
 import { CONTEXT_FLAGS } from '../interrupts.ts';
 import type { MachineExports } from '../machine-module.ts';
 import type { Task, Tasks } from '../tasks.ts';
@@ -70,7 +70,10 @@ export class MachineCpu {
       task.exit();
       throw error;
     }
-    engine.memory.store32(this.#context.address + layout.MACHINE_HANDLER, host.handlers.add(this.#tell));
+    engine.memory.store32(
+      this.#context.address + layout.MACHINE_HANDLER,
+      host.handlers.add(new FunctionCallback(this.#tell)),
+    );
     sites.forEach(({ ip }, k) => {
       engine.exports.site_set_ip(this.firstSite + k, Number(ip & 0xffff_ffffn), Number(ip >> 32n));
     });

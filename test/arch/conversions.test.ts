@@ -25,7 +25,7 @@ const WORD = 0x0101_0101_0101_0101n;
 /// A record in which field k of the layout holds k + 1, and a stack whose word at sp + 8i is 1000 + i.
 function filled(model: CpuModel, sp = SP): CpuRegs {
   const regs = new CpuRegs(engine.memory, model, (address) => 1000n + (address - sp) / 8n);
-  regs.push(scratch, false);
+  regs.aim.at = scratch;
   model.fregs.fields.forEach(({ name }, k) => {
     regs.record.set(name, BigInt(k + 1));
   });
@@ -56,7 +56,7 @@ describe.each(Object.values(CPUS).map((model) => [model.name, model] as const))(
     expect(regs.stackNth(1)).toBe(0n);
     expect(regs.argument(name === 's390x' ? 5 : 20)).toBe(0n);
     const faulting = new CpuRegs(engine.memory, model, () => undefined);
-    faulting.push(scratch, false);
+    faulting.aim.at = scratch;
     expect(faulting.stackNth(0)).toBe(0n);
   });
 

@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as layout from '../../assembly/layout.ts';
 import { type Engine, loadEngine } from '../../src/engine.ts';
-import { WordRegs } from '../../src/regs.ts';
+import { AT_EXIT, type Signature, WordRegs } from '../../src/regs.ts';
 
 let engine: Engine;
 let regs: WordRegs;
@@ -24,13 +24,18 @@ function fill(words: readonly bigint[], ip = 0x1_0000_0040): number {
   return address;
 }
 
+function aim(record: number, isExit: boolean, signature?: Signature): void {
+  regs.aim.at = record | (isExit ? AT_EXIT : 0);
+  regs.aim.signature = signature;
+}
+
 const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
 
 describe('wasm32 registers', () => {
   test('arguments have the types of the signature', () => {
     const params = ['i32', 'v128', 'f64', 'externref', 'i64', 'f32'];
     const words = [0xffff_fffen, 0x11n, 0x22n, bitsOf(-0.5), 0n, 0xffff_ffff_ffff_ffffn, 0x3fc0_0000n];
-    regs.push(fill(words), false, { params, results: [] });
+    aim(fill(words), false, { params, results: [] });
     expect([0, 1, 2, 3, 4, 5, 6].map((n) => regs.argument(n))).toEqual([
       -2,
       (0x22n << 64n) | 0x11n,
@@ -42,47 +47,39 @@ describe('wasm32 registers', () => {
     ]);
     expect(regs.words).toBe(7);
     expect(regs.returnValue()).toBeUndefined();
-    regs.pop();
   });
 
   test('what was not passed is not there', () => {
-    regs.push(fill([7n]), false, { params: ['i32', 'i32', 'v128'], results: [] });
+    aim(fill([7n]), false, { params: ['i32', 'i32', 'v128'], results: [] });
     expect([0, 1, 2].map((n) => regs.argument(n))).toEqual([7, undefined, undefined]);
-    regs.pop();
   });
 
   test('without a signature a word is a word', () => {
-    regs.push(fill([0xffff_fffen, 3n]), false);
+    aim(fill([0xffff_fffen, 3n]), false);
     expect([0, 1, 2].map((n) => regs.argument(n))).toEqual([0xffff_fffen, 3n, undefined]);
-    regs.pop();
   });
 
   test('a return value, and no arguments at exit', () => {
-    regs.push(fill([0xffff_fff6n]), true, { params: ['i32'], results: ['i32'] });
+    aim(fill([0xffff_fff6n]), true, { params: ['i32'], results: ['i32'] });
     expect([regs.returnValue(), regs.argument(0)]).toEqual([-10, undefined]);
     expect(() => regs.setReturnValue(1n)).toThrow('cannot be changed');
     expect([regs.stackPointer, regs.framePointer, regs.instructionPointer]).toEqual([0, 0, 0x1_0000_0040]);
-    regs.pop();
   });
 
-  test('aims nest, and nothing can be read afterwards', () => {
-    const outer = fill([1n]);
-    regs.push(outer, false);
-    regs.push(outer, true);
-    expect(regs.argument(0)).toBeUndefined();
-    regs.pop();
+  test('nothing can be read afterwards', () => {
+    aim(fill([1n]), false);
     expect(regs.argument(0)).toBe(1n);
-    regs.pop();
+    regs.aim.at = 0;
     expect(() => regs.argument(0)).toThrow('inside of a handler');
+    expect(() => regs.returnValue()).toThrow('inside of a handler');
     expect(() => regs.instructionPointer).toThrow('inside of a handler');
   });
 
   test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('argument %d does not exist', (n) => {
-    regs.push(fill([1n]), false);
+    aim(fill([1n]), false);
     try {
       expect(() => regs.argument(n)).toThrow(RangeError);
     } finally {
-      regs.pop();
     }
   });
 });

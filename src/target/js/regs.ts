@@ -2,73 +2,40 @@
 
 import * as layout from '../../../assembly/layout.ts';
 import { badType, shown } from '../../errors.ts';
-import { type AimedRegs, checkIndex, type RegisterValue } from '../../regs.ts';
+import { Aim, type AimedRegs, checkIndex, type RegisterValue } from '../../regs.ts';
 import type { JsCalls } from './calls.ts';
 
-interface Aim {
-  address: number;
-  args: readonly unknown[];
-  isExit: boolean;
-  constructs: boolean;
-}
-
-const NONE: readonly unknown[] = [];
-
-/// The view for JavaScript functions. `push` keeps what the call under way shows, so it has to come from inside of the engine's
-/// import `call`.
+/// The view for JavaScript functions. The values are those of the call that the engine is being told of (JsCalls), so nothing is
+/// kept for a handler that does not look.
 export class JsRegs implements AimedRegs {
+  readonly aim = new Aim();
   readonly #calls: JsCalls;
-  readonly #aims: Aim[] = [];
-  #depth = 0;
 
   constructor(calls: JsCalls) {
     this.#calls = calls;
   }
 
-  push(address: number, isExit: boolean): void {
-    const { args, constructs } = this.#calls;
-    if (this.#depth === this.#aims.length) this.#aims.push({ address, args, isExit, constructs });
-    const aim = this.#aims[this.#depth++];
-    aim.address = address;
-    aim.args = isExit ? NONE : args;
-    aim.isExit = isExit;
-    aim.constructs = constructs;
-  }
-
-  pop(): void {
-    if (this.#depth > 0) this.#aims[--this.#depth].args = NONE;
-  }
-
-  get #aim(): Aim {
-    if (this.#depth === 0) {
-      throw badType('registers can be read inside of a handler only; copy what you need later');
-    }
-    return this.#aims[this.#depth - 1];
-  }
-
   /// How many arguments were passed, whatever the function's `length`; 0 at exit.
   get argumentCount(): number {
-    return this.#aim.args.length;
+    return this.aim.isExit ? 0 : this.#calls.args.length;
   }
 
   /// Argument `n` as it was passed: any JavaScript value; undefined behind the last, and at exit.
   argument(n: number): RegisterValue {
     checkIndex('argument', n);
-    return this.#aim.args[n] as RegisterValue;
+    return this.aim.isExit ? undefined : (this.#calls.args[n] as RegisterValue);
   }
 
   /// The result, any JavaScript value: what was returned, the object that `new` made, or what a handler before put in its place.
   /// Undefined at entry.
   returnValue(): RegisterValue {
-    const { isExit } = this.#aim;
-    return isExit ? (this.#calls.result as RegisterValue) : undefined;
+    return this.aim.isExit ? (this.#calls.result as RegisterValue) : undefined;
   }
 
   /// What the caller gets in place of the result. Throws TypeError at entry, and for what is no object where `new` returns it.
   setReturnValue(value: unknown): void {
-    const { isExit, constructs } = this.#aim;
-    if (!isExit) throw badType('there is no return value at entry');
-    if (constructs && !(typeof value === 'object' ? value !== null : typeof value === 'function')) {
+    if (!this.aim.isExit) throw badType('there is no return value at entry');
+    if (this.#calls.constructs && !(typeof value === 'object' ? value !== null : typeof value === 'function')) {
       throw badType(`new returns an object, it cannot return ${shown(value)} (${typeof value})`);
     }
     this.#calls.result = value;
@@ -84,6 +51,6 @@ export class JsRegs implements AimedRegs {
 
   /// The site.
   get instructionPointer(): number {
-    return this.#calls.engine.memory.load64(this.#aim.address + layout.FREGS_IP);
+    return this.#calls.engine.memory.load64(this.aim.address + layout.FREGS_IP);
   }
 }

@@ -36,13 +36,18 @@ export class SettleTasks {
     this.#exports = calls.engine.exports;
   }
 
-  /// Runs `run` on a task.
+  /// Runs `run`, which tells the engine of an entry or a return, on a task.
   on<Result>(task: number, run: () => Result): Result {
+    const calls = this.#calls;
+    const { args, result, constructs } = calls;
     const before = this.#exports.task_switch(task);
     try {
       return run();
     } finally {
       this.#exports.task_switch(before);
+      calls.args = args;
+      calls.result = result;
+      calls.constructs = constructs;
     }
   }
 
