@@ -1,10 +1,11 @@
-// assembly/ → build/fprobe.wasm and build/machine.wasm. The AssemblyScript compiler translates and leaves the code as it is;
+// assembly/ → build/fprobe.wasm, build/machine.wasm, and build/fprobe.h for C. The AssemblyScript compiler translates and leaves the code as it is;
 // Binaryen, the optimiser that it comes with, does the rest, because here it can be told what to keep apart: inlining makes an entry
 // and an exit fast, and everything else only larger. The limits are those of the compiler's own -O3.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 import binaryen from 'binaryen';
+import { header } from './header.js';
 
 /// Functions of the control path, and such of the general path as are used in many places, by pattern: a call of them stays
 /// a call.
@@ -90,6 +91,7 @@ const nodes = (body) => (body ? binaryen.emitText(body).split('(').length - 1 : 
 
 mkdirSync('build', { recursive: true });
 await build('assembly/index.ts', 'release', 'fprobe', ENGINE_COLD);
+writeFileSync('build/fprobe.h', await header());
 await build('assembly/machine-index.ts', 'machine', 'machine', MACHINE_COLD);
 
 /// `entry` → build/`name`.wasm, by a target of asconfig.json that puts it into build/`name`.raw.wasm first.

@@ -34,7 +34,7 @@ for (const { path, text } of outputFiles) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, withNames(text));
 }
-for (const name of ['fprobe.wasm', 'machine.wasm']) cpSync(`build/${name}`, `dist/build/${name}`);
+for (const name of ['fprobe.wasm', 'machine.wasm', 'fprobe.h']) cpSync(`build/${name}`, `dist/build/${name}`);
 const declarations = reachable(LIBRARY.map((name) => resolve(OUT, `${name}.d.ts`)));
 for (const path of declarations) writeFileSync(path, withWasmTypes(path, readFileSync(path, 'utf8')));
 declarations.add(WASM_TYPES);
