@@ -5,16 +5,18 @@ import { clock_read } from './clock';
 import { fgraph_restore } from './fgraph';
 import { gops_leave_task, gops_registered, gops_start } from './gops';
 import {
-  ABI_CLOCK, ABI_DEAD, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_TASKS, ABI_VERSION, ABI_VERSION_VALUE, CLOCK_MONO,
-  EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX, TASK_BASE, TASK_HOOKED, TASK_NEXT,
-  TASK_RECURSION, TASK_TOP, WORD_SIZE,
+  ABI_CLOCK, ABI_DEAD, ABI_DISABLED, ABI_LOOPED, ABI_MAGIC, ABI_MAGIC_VALUE, ABI_SITE_COUNT, ABI_TASKS, ABI_VERSION,
+  ABI_VERSION_VALUE, CLOCK_MONO, EBUSY, EINVAL, FGRAPH_MAX_DATA_SIZE, FRAME_RET, FRAME_RETP, LOCK_BASE, LOCK_INDEX,
+  SITE_SIZE, TASK_BASE, TASK_HOOKED, TASK_NEXT, TASK_RECURSION, TASK_TOP, WORD_SIZE,
 } from './layout';
+import { ops_permanent } from './ops';
 import { recursion_current } from './recursion';
 import { region_start } from './region';
 import { ring_clear_all } from './ring-buffer';
 import {
   data_find, data_on_top, data_reserve, data_size, frame_below, frame_exists, frame_start, task_variable_address,
 } from './shadow-stack';
+import { site_address, site_describe } from './site';
 import { begin, current, sync, task_account, task_exists, task_release, task_start } from './task';
 
 /// Runs once, when the module is instantiated.
@@ -151,6 +153,17 @@ export function clock_now(): f64 {
 export function kill(): void {
   sync();
   store<u32>(0, 1, ABI_DEAD);
+}
+
+/// The global switch (spec/fgraph.md §1.1, §1.4): while it is off no client is told of an entry; frames in flight end as
+/// usual, and clients come and go. 0; -EBUSY: some ops are not to be switched off.
+export function ftrace_enable(on: u32): i32 {
+  begin();
+  if (!on && ops_permanent()) return -EBUSY;
+  store<u32>(0, on ? 0 : 1, ABI_DISABLED);
+  const end = site_address(load<u32>(0, ABI_SITE_COUNT));
+  for (let record = site_address(0); record < end; record += SITE_SIZE) site_describe(record);
+  return 0;
 }
 
 /// 0 keeps every event on the general path; otherwise direct mode is allowed, as it is at the start.

@@ -20,12 +20,12 @@ import { ftrace_call } from './ftrace';
 import { gops_address, gops_generation, gops_kind, graph_ring } from './gops';
 import { hostCall } from './host';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_GOPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FGRAPH_BITMAP_ORPHAN, FGRAPH_INDEX_MASK,
-  FGRAPH_INDEX_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_FUNC, FREGS_IP, GOPS_ENTRY, GOPS_FPROBE, GOPS_FRAME,
-  GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT, GOPS_WASM, LOCK_INDEX,
-  RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP,
-  TASK_DEPTH, TASK_FRAME_FP, TASK_IGNORED, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SHORT,
-  TASK_STRAY, TASK_TOP, TASK_UNWOUND,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_DISABLED, ABI_GOPS, ABI_TIMED_MASK, FGRAPH_ARRAY_MASK, FGRAPH_BITMAP_ORPHAN,
+  FGRAPH_INDEX_MASK, FGRAPH_INDEX_SHIFT, FRAME_BITMAP, FRAME_BITMAP_EMPTY, FRAME_FUNC, FREGS_IP, GOPS_ENTRY,
+  GOPS_FPROBE, GOPS_FRAME, GOPS_GENERATION, GOPS_GRAPH, GOPS_HOST, GOPS_KIND, GOPS_PROFILE, GOPS_RETURN, GOPS_SHIFT,
+  GOPS_WASM, LOCK_INDEX, RECURSION_CALLBACK, SITE_HAS_OPS, SITE_IP, SITE_USERS, TASK_BASE, TASK_CALL_FP, TASK_DEPTH,
+  TASK_FRAME_FP, TASK_IGNORED, TASK_PAUSE, TASK_RECURSION, TASK_RETURNS, TASK_SHORT, TASK_STRAY, TASK_TOP,
+  TASK_UNWOUND,
 } from './layout';
 import { ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, FPROBE_OVERRUN, FPROBE_RECURSION } from './fprobe/layout';
 import {
@@ -209,7 +209,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
 /// The same with a return address of its own and where that is kept.
 export function fgraph_enter_from(task: u32, site: u32, count: u32, ret: u64, retp: u64): u32 {
   sync();
-  if (!site_exists(site)) return 0;
+  if (!site_exists(site) || load<u32>(0, ABI_DISABLED)) return 0;
   if (load<u32>(site_address(site), SITE_USERS) & SITE_HAS_OPS) {
     const fp = load<u64>(task, TASK_CALL_FP);
     if (!ftrace_call(task, site, count, ret)) return 0;

@@ -2,7 +2,7 @@
 
 import { start } from './control';
 
-export { heap_base, kill, direct_set } from './control';
+export { heap_base, kill, direct_set, ftrace_enable } from './control';
 export { clock_now, clock_set } from './control';
 export { sync, task_context, task_create, task_current, task_ignore, task_pause, task_switch } from './task';
 export { frame_real, task_frame, task_free, task_reset } from './control';

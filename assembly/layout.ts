@@ -48,6 +48,7 @@ export const ABI_BLOCKS = ABI_SLEEP_USERS + 4; // u32 newest block of the host's
 export const ABI_GOPS_SERIAL = ABI_BLOCKS + 4; // u32 registrations of function-graph users so far
 export const ABI_NO_SITE = ABI_GOPS_SERIAL + 4; // u32 always zero: the set of no site
 export const ABI_MANAGER = ABI_NO_SITE + 4; // u32 MANAGER_*: what the manager's filters are
+export const ABI_DISABLED = ABI_MANAGER + 4; // u32 nonzero: switched off, until it is switched on again
 export const ABI_GOPS = 1024; // gops[16]
 export const ABI_END = 4096;
 
@@ -142,6 +143,7 @@ export const OPS_FL_SAVE_REGS = 1 << 2;
 export const OPS_FL_SAVE_REGS_IF_SUPPORTED = 1 << 3;
 export const OPS_FL_REGS_MASK = OPS_FL_SAVE_REGS | OPS_FL_SAVE_REGS_IF_SUPPORTED;
 export const OPS_FL_STUB = 1 << 5;
+export const OPS_FL_PERMANENT = 1 << 16; // not to be switched off
 export const OPS_FL_DIRECT = 1 << 17;
 export const FUNC_SHIFT = 8; // ours, of OPS_FUNCTION alone: the options of the function tracer, as it numbers them
 export const FUNC_STACK_TRACE = 1 << FUNC_SHIFT;
@@ -151,7 +153,7 @@ export const FUNC_MASK = FUNC_STACK_TRACE | FUNC_NO_REPEATS | FUNC_ARGUMENTS;
 export const OPS_PIDS_SHIFT = 20; // ours, for the kernel's PID: bit k stands for pid filter k, which may leave tasks out
 export const OPS_PIDS_COUNT = 12;
 export const OPS_PIDS_MASK = -1 << OPS_PIDS_SHIFT;
-export const OPS_FL_MASK = OPS_FL_REGS_MASK | OPS_FL_STUB | OPS_FL_DIRECT | FUNC_MASK | OPS_PIDS_MASK;
+export const OPS_FL_MASK = OPS_FL_REGS_MASK | OPS_FL_STUB | OPS_FL_PERMANENT | OPS_FL_DIRECT | FUNC_MASK | OPS_PIDS_MASK;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Filters (spec/fgraph.md §1.2, §1.5). What the kernel keeps in a hash of locations is a set of sites here: the size of its

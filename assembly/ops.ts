@@ -10,11 +10,11 @@
 
 import { filter_free, filter_match, filter_start } from './filter';
 import {
-  ABI_CALLING_MASK, ABI_DEAD, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_FREE, ABI_OPS_SERIAL, ABI_SITE_COUNT,
-  EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FUNC_ARGUMENTS, FUNC_MASK, LIST_COUNT, LIST_SIZE, LIST_SLOTS, OPS_FILTER,
-  OPS_FLAGS, OPS_FL_DIRECT, OPS_FL_MASK, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION, OPS_GENERATION_MAX, OPS_HANDLER,
-  OPS_HOST, OPS_KIND, OPS_NEXT, OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES, OPS_SLOT_BITS, OPS_SLOT_MASK, SITE_FLAGS,
-  SITE_FL_DIRECT, SITE_HAS_OPS, SITE_OPS, SITE_SIZE, SITE_USERS,
+  ABI_CALLING_MASK, ABI_DEAD, ABI_DISABLED, ABI_OPS, ABI_OPS_CALLING, ABI_OPS_CAPACITY, ABI_OPS_FREE, ABI_OPS_SERIAL,
+  ABI_SITE_COUNT, EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC, FUNC_ARGUMENTS, FUNC_MASK, LIST_COUNT, LIST_SIZE, LIST_SLOTS,
+  OPS_FILTER, OPS_FLAGS, OPS_FL_DIRECT, OPS_FL_MASK, OPS_FL_PERMANENT, OPS_FPROBE, OPS_FUNCTION, OPS_GENERATION,
+  OPS_GENERATION_MAX, OPS_HANDLER, OPS_HOST, OPS_KIND, OPS_NEXT, OPS_NONE, OPS_SERIAL, OPS_SHIFT, OPS_SITES,
+  OPS_SLOT_BITS, OPS_SLOT_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_HAS_OPS, SITE_OPS, SITE_SIZE, SITE_USERS,
 } from './layout';
 import { RING_ALL_TASKS, RING_TASK } from './ring-layout';
 import { region_alloc, region_free } from './region';
@@ -91,12 +91,13 @@ function countCalling(change: i32): void {
 /// | OPS_HOST | id that the import `call` understands |
 ///
 /// `flags` are OPS_FL_*, and of OPS_FUNCTION FUNC_*: none, FUNC_ARGUMENTS, or any of the other two. Returns a handle,
-/// above 0; -EINVAL: bad kind, handler or flags; -EBUSY: the ring buffer is taken; -ENOSPC: 4096 ops; -ENOMEM; -ENODEV:
-/// the engine is dead.
+/// above 0; -EINVAL: bad kind, handler or flags; -EBUSY: the ring buffer is taken, or OPS_FL_PERMANENT while everything
+/// is switched off; -ENOSPC: 4096 ops; -ENOMEM; -ENODEV: the engine is dead.
 export function ops_register(kind: u32, handler: u32, flags: u32): i32 {
   if (load<u32>(0, ABI_DEAD)) return -ENODEV;
   if (kind == OPS_NONE || kind > <u32>OPS_HOST || !handler || flags & ~OPS_FL_MASK) return -EINVAL;
   if ((flags & FUNC_MASK) > <u32>(kind == OPS_FUNCTION ? FUNC_ARGUMENTS : 0)) return -EINVAL;
+  if (flags & OPS_FL_PERMANENT && load<u32>(0, ABI_DISABLED)) return -EBUSY;
   if (kind == OPS_FUNCTION) {
     if (!ring_exists(handler)) return -EINVAL;
     if (load<u32>(handler, RING_TASK)) return -EBUSY;
@@ -153,6 +154,15 @@ export function ops_remove(slot: u32): void {
     store<u32>(ops, generation + 1, OPS_GENERATION);
     release(slot);
   }
+}
+
+/// Whether some ops are not to be switched off.
+export function ops_permanent(): bool {
+  for (let slot: u32 = 0; slot < load<u32>(0, ABI_OPS_CAPACITY); slot++) {
+    const ops = ops_address(slot);
+    if (load<u32>(ops, OPS_KIND) && load<u32>(ops, OPS_FLAGS) & OPS_FL_PERMANENT) return true;
+  }
+  return false;
 }
 
 // ---- the lists of the sites

@@ -11,7 +11,7 @@
 import { fprobe_leave_site } from './fprobe/register';
 import { stats_resize } from './gops';
 import {
-  ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, LIST_COUNT, LIST_SLOTS, OPS_FLAGS,
+  ABI_DISABLED, ABI_SITES, ABI_SITE_CAPACITY, ABI_SITE_COUNT, EINVAL, ENOMEM, LIST_COUNT, LIST_SLOTS, OPS_FLAGS,
   OPS_FL_DIRECT, OPS_FL_REGS_MASK, SITE_FLAGS, SITE_FL_DIRECT, SITE_FL_DIRECT_EN, SITE_FL_DISABLED, SITE_FL_ENABLED,
   SITE_FL_REGS, SITE_FL_REGS_EN, SITE_FL_TOUCHED, SITE_GRAPH_MASK, SITE_IP, SITE_MANAGED, SITE_OPS, SITE_SHIFT,
 } from './layout';
@@ -96,18 +96,24 @@ export function site_set_ip(site: u32, low: u32, high: u32): i32 {
   return 0;
 }
 
-/// Brings the flags and the count of a site up to date with who is attached.
+/// Brings the flags and the count of a site up to date with who is attached, and what it does with whether everything is
+/// switched off.
 export function site_describe(record: u32): void {
   const list = load<u32>(record, SITE_OPS);
   const ops = load<u32>(list, LIST_COUNT); // the null list is empty
   let flags = load<u32>(record, SITE_FLAGS) & SITE_KEPT;
   const count = ops + (flags & SITE_MANAGED ? 1 : 0);
   flags |= count;
-  if (count) flags |= SITE_FL_ENABLED | SITE_FL_TOUCHED;
+  if (count) flags |= SITE_FL_TOUCHED;
   for (let k: u32 = 0; k < ops; k++) {
     const wants = load<u32>(ops_address(load<u32>(list + (k << 2), LIST_SLOTS)), OPS_FLAGS);
-    if (wants & OPS_FL_REGS_MASK) flags |= SITE_FL_REGS | SITE_FL_REGS_EN;
-    if (wants & OPS_FL_DIRECT) flags |= SITE_FL_DIRECT | SITE_FL_DIRECT_EN;
+    if (wants & OPS_FL_REGS_MASK) flags |= SITE_FL_REGS;
+    if (wants & OPS_FL_DIRECT) flags |= SITE_FL_DIRECT;
+  }
+  if (count && !load<u32>(0, ABI_DISABLED)) {
+    flags |= SITE_FL_ENABLED;
+    if (flags & SITE_FL_REGS) flags |= SITE_FL_REGS_EN;
+    if (flags & SITE_FL_DIRECT) flags |= SITE_FL_DIRECT_EN;
   }
   store<u32>(record, flags, SITE_FLAGS);
 }

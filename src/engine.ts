@@ -19,6 +19,7 @@ export interface EngineExports extends WebAssembly.Exports {
   heap_base(): number;
   sync(): void;
   kill(): void;
+  ftrace_enable(on: number): number;
   direct_set(on: number): void;
   clock_set(clock: number): number;
   clock_now(): number;
@@ -247,6 +248,13 @@ export class Engine {
     return this.memory.load32(layout.ABI_DEAD) !== 0;
   }
 
+  /// The global switch. Throws EBUSY while ops with OPS_FL_PERMANENT are registered.
+  enable(on: boolean): void {
+    check(this.exports.ftrace_enable(on ? 1 : 0), 'cannot switch tracing off', {
+      EBUSY: 'ops that are permanent are registered, unregister them first',
+    });
+  }
+
   /// Registers a function-graph user and returns its index; arguments as of the export.
   registerFgraph(kind: number, entry: number, ret: number, aux: number): number {
     const index = this.exports.fgraph_register(kind, entry, ret, aux);
@@ -272,6 +280,7 @@ export class Engine {
   /// Registers plain ops and returns their handle; arguments as of the export.
   registerOps(kind: number, handler: number, flags = 0): number {
     return check(this.exports.ops_register(kind, handler, flags), 'cannot register function-trace ops', {
+      EBUSY: 'they are permanent, and tracing is switched off; switch it on first',
       ENOSPC: OPS_FULL,
       ENODEV: STOPPED,
     });

@@ -31,6 +31,9 @@ interface CommonOptions extends FilterPair {
   /// CPUs of machines that have it; elsewhere true is refused, with EINVAL, and functions of targets to come are not watched.
   /// `'if-supported'`: what there is when they are registered. Default false.
   readonly saveRegs?: boolean | 'if-supported';
+  /// `Tracer.ftraceEnabled` cannot become false while they are registered, and they cannot be registered while it is. Default
+  /// false.
+  readonly permanent?: boolean;
 }
 
 export interface FtraceOptions extends CommonOptions {
@@ -48,7 +51,7 @@ export interface WasmFtraceOptions extends CommonOptions {
 
 const { apply } = Reflect;
 
-const KNOWN = ['name', 'filter', 'notrace', 'call', 'guarded', 'parents', 'saveRegs'];
+const KNOWN = ['name', 'filter', 'notrace', 'call', 'guarded', 'parents', 'saveRegs', 'permanent'];
 
 const hasFullRegs = (site: TargetSite): boolean => site.hasFullRegs ?? false;
 
@@ -60,17 +63,19 @@ export class FtraceOps extends Watcher {
   readonly #failures = new Failures();
   readonly #call: Callback | WasmHandler;
   readonly #saveRegs: boolean | 'if-supported';
+  readonly #permanent: boolean;
   #id = 0;
   #handle = 0;
 
   /// Use `Tracer.registerFtrace`.
   constructor(host: ClientHost, options: FtraceOptions | WasmFtraceOptions) {
     const read = readOptions('registerFtrace', options, KNOWN);
-    const { name = 'ftrace', call, guarded = false, parents = true, saveRegs = false } = read;
+    const { name = 'ftrace', call, guarded = false, parents = true, saveRegs = false, permanent = false } = read;
     super(host.users, read, () => this.#handle, saveRegs === true ? hasFullRegs : undefined);
     checkString('name', name);
     checkBoolean('guarded', guarded);
     checkBoolean('parents', parents);
+    checkBoolean('permanent', permanent);
     if (typeof saveRegs !== 'boolean' && saveRegs !== 'if-supported') {
       throw badType(`saveRegs is ${shown(saveRegs)}, expected true, false or 'if-supported'`);
     }
@@ -81,6 +86,7 @@ export class FtraceOps extends Watcher {
     this.#isWasm = wasm && !guarded;
     this.#parents = parents;
     this.#saveRegs = saveRegs;
+    this.#permanent = permanent;
     this.#call = this.#isWasm ? (call as WasmHandler) : this.#callback(call, wasm, options);
     this.register(host);
   }
@@ -90,7 +96,7 @@ export class FtraceOps extends Watcher {
     return typeof value === 'object' && value !== null && #host in value;
   }
 
-  /// Registers ops that were unregistered. Throws EBUSY: they are registered; ENOSPC: 4096 ops, or 16 users of the graph, are
+  /// Registers ops that were unregistered. Throws EBUSY: they are registered, or permanent while tracing is switched off; ENOSPC: 4096 ops, or 16 users of the graph, are
   /// already; ENODEV: the engine was stopped; EINVAL: `host` is not that of their tracer. Nothing has changed then.
   register(host: ClientHost): void {
     if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} belongs to another tracer`);
@@ -99,7 +105,7 @@ export class FtraceOps extends Watcher {
       const { wasmTable, handlers } = host;
       this.#id = typeof this.#call === 'function' ? wasmTable.add(this.#call) : handlers.add(this.#call);
       this.checkFilters(this);
-      const flags = this.#regsFlags();
+      const flags = this.#regsFlags() | (this.#permanent ? layout.OPS_FL_PERMANENT : 0);
       this.#handle = host.engine.registerOps(this.#isWasm ? layout.OPS_WASM : layout.OPS_HOST, this.#id, flags);
       this.filtersChanged();
       this.beginWatching();

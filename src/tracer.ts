@@ -507,6 +507,17 @@ export class Tracer {
     this.#rules.maxDepth = depth;
   }
 
+  /// The global switch, `kernel.ftrace_enabled`: while it is false nobody is told of an entry, and every gate is closed; calls under
+  /// way return as usual, clients come and go, and are told again when it is true. Default true. Throws TypeError; EBUSY while ops
+  /// with `permanent` are registered.
+  get ftraceEnabled(): boolean {
+    return this.#users.enabled;
+  }
+  set ftraceEnabled(on: boolean) {
+    if (typeof on !== 'boolean') throw badType(`ftraceEnabled is ${shown(on)}, expected true or false`);
+    this.#users.setEnabled(on);
+  }
+
   /// `function-fork`: pid filters of registered clients follow tasks. Who is forked by a task of a list is added to it, and who exits
   /// is taken out; a list that became empty so still holds, for nobody. Default false. Throws TypeError.
   get functionFork(): boolean {

@@ -196,6 +196,7 @@ export class Users {
   readonly #holders = new Set<object>();
 
   readonly #pids: Pids;
+  #enabled = true;
 
   constructor(engine: Engine, tasks: Tasks) {
     this.#engine = engine;
@@ -214,6 +215,19 @@ export class Users {
   }
   set followsForks(on: boolean) {
     this.#pids.follows = on;
+  }
+
+  /// Whether gates are open at all.
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /// Opens the gates of what is watched, or closes all. Throws EBUSY while ops that are permanent are registered.
+  setEnabled(on: boolean): void {
+    this.settle();
+    this.#engine.enable(on);
+    this.#enabled = on;
+    this.#updateGates();
   }
 
   get targets(): ReadonlySet<Target> {
@@ -349,7 +363,7 @@ export class Users {
     const { memory } = this.#engine;
     const words = new Uint32Array((target.sites.length + 31) >>> 5);
     target.sites.forEach((site, k) => {
-      if (memory.siteUsers(site.id) !== 0) words[k >>> 5] |= 1 << (k & 31);
+      if (this.#enabled && memory.siteUsers(site.id) !== 0) words[k >>> 5] |= 1 << (k & 31);
     });
     target.setGates(words);
   }

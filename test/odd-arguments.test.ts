@@ -270,7 +270,15 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
       detach: ({ js }) => [js],
       registerFgraph: () => [{ name: 'a', ...ioctl, entry: () => {}, return: () => {}, guarded: true }],
       registerFtrace: () => [
-        { name: 'a', ...ioctl, call: () => {}, guarded: true, parents: true, saveRegs: 'if-supported' },
+        {
+          name: 'a',
+          ...ioctl,
+          call: () => {},
+          guarded: true,
+          parents: true,
+          saveRegs: 'if-supported',
+          permanent: false,
+        },
       ],
       registerFprobe: () => [
         {
@@ -318,6 +326,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
       setGraphNotrace: () => ['one'],
       'set maxGraphDepth': () => [3],
       'set functionFork': () => [true],
+      'set ftraceEnabled': () => [true],
     },
     except: ['link'], // for who instruments and links by himself; takes what `prepareBytes` made
   },

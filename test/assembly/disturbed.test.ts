@@ -96,8 +96,8 @@ class World {
   state(): string {
     const { memory, exports } = this.engine;
     const words: unknown[] = [exports.task_current(), memory.load64(layout.ABI_COUNTER)];
-    const { ABI_SITES, ABI_DEAD, ABI_CLOCK, ABI_GOPS_MASK, ABI_CALLING_MASK, ABI_TIMED_MASK } = layout;
-    for (const at of [ABI_SITES, ABI_DEAD, ABI_CLOCK, ABI_GOPS_MASK, ABI_CALLING_MASK, ABI_TIMED_MASK]) {
+    const { ABI_SITES, ABI_DEAD, ABI_DISABLED, ABI_CLOCK, ABI_GOPS_MASK, ABI_CALLING_MASK, ABI_TIMED_MASK } = layout;
+    for (const at of [ABI_SITES, ABI_DEAD, ABI_DISABLED, ABI_CLOCK, ABI_GOPS_MASK, ABI_CALLING_MASK, ABI_TIMED_MASK]) {
       words.push(memory.load32(at));
     }
     const { ABI_GRAPH_FILTER, ABI_GRAPH_NOTRACE, ABI_GRAPH_DEPTH } = layout;
@@ -159,6 +159,7 @@ const DISTURBING: Record<string, (world: World) => Values> = {
   leave_value: ({ outer }) => [outer, 1n],
   restore: ({ outer }) => [outer],
   kill: () => [],
+  ftrace_enable: () => [0],
   direct_set: () => [0],
   task_switch: ({ second }) => [second],
   task_context: () => [layout.CONTEXT_IRQ],

@@ -108,6 +108,7 @@ function checkOps({ memory }: Engine): void {
     const kind = memory.load32(layout.ABI_GOPS + i * layout.GOPS_SIZE + layout.GOPS_KIND);
     if (kind !== layout.GOPS_STUB && kind !== layout.GOPS_FRAME) members |= 1 << i;
   }
+  const isOn = memory.load32(layout.ABI_DISABLED) === 0;
   let untraced = 0;
   for (let site = sites; site < sites + count * layout.SITE_SIZE; site += layout.SITE_SIZE) {
     const [users, flags] = [memory.load32(site + layout.SITE_USERS), memory.load32(site + layout.SITE_FLAGS)];
@@ -131,7 +132,7 @@ function checkOps({ memory }: Engine): void {
     must(managed === 1 || (users & members) === 0, 'the manager covers the users');
     const watchers = length + managed;
     must((flags & layout.SITE_COUNT_MASK) === watchers, 'count of a site');
-    must(((flags & layout.SITE_FL_ENABLED) !== 0) === watchers > 0, 'a site is enabled while it is watched');
+    must(((flags & layout.SITE_FL_ENABLED) !== 0) === (watchers > 0 && isOn), 'a site is enabled while it is watched');
     must(((flags & layout.SITE_FL_DIRECT) !== 0) === direct, 'direct');
     if (flags & layout.SITE_GRAPH_NOTRACE) untraced++;
   }
