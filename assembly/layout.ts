@@ -28,7 +28,7 @@ export const ABI_MONO = ABI_COUNTER + 8; // u64 newest reading of the `mono` clo
 export const ABI_TIMED_MASK = ABI_MONO + 8; // u32 users that need the time of an event
 export const ABI_CALLING_MASK = ABI_TIMED_MASK + 4; // u32 users who see arguments and results: handlers, and graphs that record them
 export const ABI_RINGS = ABI_CALLING_MASK + 4; // u32 newest ring buffer, linked through RING_NEXT
-export const ABI_SERIAL = ABI_RINGS + 4; // u32 last number given to a lock holder or a task
+export const ABI_SERIAL = ABI_RINGS + 4; // u32 last number given to a lock holder or a task, odd
 export const ABI_LOOPED = ABI_SERIAL + 4; // u32 nonzero: every event takes the general path, none direct mode
 export const ABI_LRU_NEXT = ABI_LOOPED + 4; // u32 position in ABI_LRU that the next registration takes from
 export const ABI_LRU_LAST = ABI_LRU_NEXT + 4; // u32 position in ABI_LRU that the next release puts back to
@@ -236,7 +236,7 @@ export const TASK_LOCKS = TASK_STAMP + 8; // lock[10]: who holds each bit of the
 export const TASK_LOCK_COUNT = 10;
 
 export const LOCK_BASE = 0; // u32 base of the frame that is entered or left
-export const LOCK_SERIAL = LOCK_BASE + 4; // u32 number of this holder; nobody else ever has it
+export const LOCK_SERIAL = LOCK_BASE + 4; // u32 number of this holder, odd; 0 = the lock is free
 export const LOCK_INDEX = LOCK_SERIAL + 4; // u32 user whose entry handler runs; LOCK_INDEX_NONE when none does
 export const LOCK_SHARED = LOCK_INDEX + 3; // u8 nonzero while a handler of the exclusive group runs
 export const LOCK_FREGS = LOCK_INDEX + 4; // u32 registers that its handlers see

@@ -3,7 +3,7 @@
 // group of bits each.
 //
 // The kernel's holder always comes back to clear its bit. Ours may not: a handler that traps leaves with the program.
-// So each bit has a lock record: which frame its holder works on, and a number that nobody else ever gets. Whoever puts
+// So each bit has a lock record: which frame its holder works on, and a number that nobody else has. Whoever puts
 // the stack back below that frame takes the lock away, and a holder that does come back finds that it no longer has it.
 //
 //   TASK_RECURSION   14..10 internal   9..5 list walker   4..0 callbacks: transition, normal, softirq, irq, NMI
@@ -13,14 +13,14 @@
 // and pop lie above it, and whoever puts the stack back to that top takes the lock away.
 
 import {
-  ABI_SERIAL, CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX,
+  CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX,
   LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT,
   TASK_FREGS, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION, TASK_SHORT,
 } from './layout';
-import { current } from './task';
+import { current, serial_next } from './task';
 
-/// TASK_SHORT together with TASK_RECURSION when the short way is open.
-export const SHORT_OPEN: u64 = 1;
+/// TASK_SHORT together with TASK_RECURSION when the short way is open. Even, which no number of a holder is.
+export const SHORT_OPEN: u64 = 2;
 
 function lockAddress(task: u32, bit: u32): u32 {
   return task + TASK_LOCKS + (bit << LOCK_SHIFT);
@@ -53,8 +53,7 @@ export function recursion_lock(task: u32, base: u32, group: u32): u32 {
     bit = recursion_next(task, group);
     if (bit < 0) return 0;
   }
-  const serial = load<u32>(0, ABI_SERIAL) + 1;
-  store<u32>(0, serial, ABI_SERIAL);
+  const serial = serial_next();
   const lock = lockAddress(task, bit);
   store<u32>(lock, base, LOCK_BASE);
   store<u32>(lock, serial, LOCK_SERIAL);
@@ -70,8 +69,7 @@ export function recursion_first(task: u32, base: u32, group: u32, ip: u64, count
   const bit = group + load<u32>(task, TASK_CONTEXT);
   const lock = lockAddress(task, bit);
   const fregs = task + TASK_FREGS;
-  const serial = load<u32>(0, ABI_SERIAL) + 1;
-  store<u32>(0, serial, ABI_SERIAL);
+  const serial = serial_next();
   store<u64>(lock, <u64>serial << 32 | <u64>base, LOCK_BASE); // and LOCK_SERIAL
   store<u64>(lock, <u64>fregs << 32 | LOCK_INDEX_NONE, LOCK_INDEX); // and LOCK_FREGS
   store<u64>(task, <u64>(1 << bit) << 32 | <u64>serial, TASK_SHORT); // and TASK_RECURSION

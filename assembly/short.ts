@@ -99,5 +99,5 @@ export function short_leave(task: u32, cookie: u32, count: u32, value: u64): boo
 
 /// After an event on the general path: opens the short way if there can be one.
 export function short_open(task: u32): void {
-  if (short_allowed(task)) store<u32>(task, 1, TASK_SHORT);
+  if (short_allowed(task)) store<u32>(task, <u32>SHORT_OPEN, TASK_SHORT);
 }

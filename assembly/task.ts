@@ -52,6 +52,14 @@ export function task_create(words: u32): u32 {
   return make(words);
 }
 
+/// A number for a lock holder or a task. They are odd, and begin anew after 2^31 of them: none is 0, which stands for a holder who
+/// was disturbed and for a lock that is free.
+export function serial_next(): u32 {
+  const serial = load<u32>(0, ABI_SERIAL) + 2;
+  store<u32>(0, serial, ABI_SERIAL);
+  return serial;
+}
+
 function make(words: u32): u32 {
   if (!words) words = SHADOW_STACK_WORDS;
   if (words == <u32>SHADOW_STACK_NONE) words = SHADOW_STACK_SLACK; // no room for a frame, but for the task variables
@@ -63,8 +71,7 @@ function make(words: u32): u32 {
     region_free(task, TASK_SIZE);
     return 0;
   }
-  const serial = load<u32>(0, ABI_SERIAL) + 1;
-  store<u32>(0, serial, ABI_SERIAL);
+  const serial = serial_next();
   store<u32>(task, stack, TASK_TOP);
   store<u32>(task, stack + (words - SHADOW_STACK_SLACK << WORD_SHIFT), TASK_LIMIT);
   store<i32>(task, -1, TASK_DEPTH);
@@ -150,6 +157,6 @@ export function task_ignore(task: u32, mask: u32): i32 {
 
 /// Starts the engine: the first task.
 export function task_start(): void {
-  store<u32>(0, 0, ABI_SERIAL);
+  store<i32>(0, -1, ABI_SERIAL);
   current = make(0);
 }

@@ -231,13 +231,24 @@ const HARMLESS: Record<string, (world: World) => Values> = {
 
 const BIG = /^enter_|^leave_value|^leave_call|^word|^frame_real|^fprobe_(unregister|enable|record|clear)$/;
 
-/// Calls handlers of `site`, one of which does `act`, at the entry or at the return; then twice more, without.
-async function play(isShort: boolean, site: number, atReturn: boolean, act: (world: World) => void): Promise<World> {
+/// Calls handlers of `site`, one of which does `act`, at the entry or at the return; then twice more, without. `serial`: the last
+/// number that a lock got before that one, if it is to be another than it is.
+async function play(
+  isShort: boolean,
+  site: number,
+  atReturn: boolean,
+  act: (world: World) => void,
+  serial?: number,
+): Promise<World> {
   const world = await World.make(isShort);
-  const { exports } = world.engine;
-  if (!atReturn) world.action = () => act(world);
+  const { exports, memory } = world.engine;
+  const begin = (): void => {
+    world.action = () => act(world);
+    if (serial !== undefined) memory.store32(layout.ABI_SERIAL, serial);
+  };
+  if (!atReturn) begin();
   const cookie = exports.enter(site);
-  if (atReturn) world.action = () => act(world);
+  if (atReturn) begin();
   world.log.push(`cookie ${cookie}`);
   exports.leave(cookie);
   for (const again of [site, site, QUIET]) world.pass(again);
@@ -260,9 +271,12 @@ test('of every export it is known whether it disturbs', () => {
   expect([...Object.keys(DISTURBING), ...Object.keys(HARMLESS)].sort()).toEqual(names.sort());
 });
 
-test.each(WAYS)(
-  'in a handler of %s: what disturbs is noticed, and all ends as on the general path',
-  async (_, site, atReturn) => {
+/// The largest number of a lock, after which they begin anew.
+const LAST = 0xffffffff;
+
+test.each([...WAYS.map((way) => [...way, undefined] as const), ...WAYS.map((way) => [...way, LAST] as const)])(
+  'in a handler of %s: what disturbs is noticed, and all ends as on the general path (%j, %j, numbers of locks after %s)',
+  async (_, site, atReturn, serial) => {
     for (const name of names) {
       const values = DISTURBING[name] ?? HARMLESS[name];
       let called = 0;
@@ -270,21 +284,24 @@ test.each(WAYS)(
       const act = (world: World): void => {
         const { memory, exports } = world.engine;
         const task = exports.task_current();
-        const serial = memory.load32(task + layout.TASK_SHORT);
+        const number = memory.load32(task + layout.TASK_SHORT);
         const chosen = values(world);
         const before = world.state();
         world.log.push(String(world.call(name, chosen)));
         if (!world.isShort) return;
         called++;
-        noticed = memory.load32(task + layout.TASK_SHORT) !== serial;
+        noticed = memory.load32(task + layout.TASK_SHORT) !== number;
         if (!(name in DISTURBING)) expect(world.state() === before, `${name} changes nothing`).toBe(true);
         else if (!UNSEEN.has(name)) expect(world.state() === before, `${name} changes something`).toBe(false);
       };
-      const world = await play(true, site, atReturn, act);
+      const world = await play(true, site, atReturn, act, serial);
       if (name in DISTURBING) expect([called, noticed], name).toEqual([1, true]);
       const naive = await play(false, site, atReturn, act);
       expect(world.log, name).toEqual(naive.log);
       expect(world.result(), name).toBe(naive.result());
+      if (serial === undefined) continue;
+      const general = await play(false, site, atReturn, act, serial);
+      expect([...general.log, general.result()], name).toEqual([...naive.log, naive.result()]);
     }
   },
 );

@@ -541,7 +541,7 @@ async function run(seed: number, operations: number): Promise<void> {
     if (result === 'thrown') seen.thrown++;
     if (memory.load32(model.current.address + layout.TASK_DIRECT)) seen.direct++;
     else if (memory.load32(model.current.address + layout.TASK_SET)) seen.set++;
-    else if (memory.load32(model.current.address + layout.TASK_SHORT) === 1) seen.short++;
+    else if (memory.load32(model.current.address + layout.TASK_SHORT) === 2) seen.short++;
     else seen.general++;
     return result;
   };
