@@ -7,9 +7,9 @@ import asc from 'assemblyscript/asc';
 import binaryen from 'binaryen';
 import { header } from './header.js';
 
-/// Functions of the control path, and such of the general path as are used in many places, by pattern: a call of them stays
-/// a call.
-const ENGINE_COLD = [
+/// Functions of the engine's control path, and such of the general path as are used in many places, by pattern: a call of them
+/// stays a call.
+const COLD = [
   '*/region/*',
   '*/ops/*',
   '*/filter/*',
@@ -60,29 +60,6 @@ const ENGINE_COLD = [
   '*/clock/clock_read',
 ];
 
-/// The same of the machine, where size matters less.
-const MACHINE_COLD = [
-  '*/machine/get',
-  '*/machine/put',
-  '*/machine/swap',
-  '*/machine/stackAt',
-  '*/machine/leaveFrame',
-  '*/machine/cpu_enter',
-  '*/machine/cpu_leave',
-  '*/machine/cpu_tail',
-  '*/machine/cpu_unwind',
-  '*/machine/cpu_interrupt*',
-  '*/machine/entryTrampoline',
-  '*/machine/exitTrampoline',
-  '*/machine/enterFunction',
-  '*/machine/setArguments',
-  '*/machine/readArguments',
-  '*/machine/saveRegisters',
-  '*/machine/restoreRegisters',
-  '*/machine/poison',
-  '*/machine-run/*',
-];
-
 /// Expressions of a function that is inlined in any case. Two that are alike become one, so a small one kept apart would keep
 /// another apart that an entry needs.
 const TINY = 5;
@@ -90,9 +67,9 @@ const TINY = 5;
 const nodes = (body) => (body ? binaryen.emitText(body).split('(').length - 1 : 0);
 
 mkdirSync('build', { recursive: true });
-await build('assembly/index.ts', 'release', 'fprobe', ENGINE_COLD);
+await build('assembly/index.ts', 'release', 'fprobe', COLD);
 writeFileSync('build/fprobe.h', await header());
-await build('assembly/machine-index.ts', 'machine', 'machine', MACHINE_COLD);
+await build('assembly/machine-index.ts', 'machine', 'machine', []); // its size does not matter
 
 /// `entry` → build/`name`.wasm, by a target of asconfig.json that puts it into build/`name`.raw.wasm first.
 async function build(entry, target, name, cold) {

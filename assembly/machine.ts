@@ -49,19 +49,13 @@ const ROOM_BELOW: u32 = 64;
 
 // Words of the simulated memory are in the byte order of the CPU.
 
-/// The `bytes` bytes of `word` in reverse. It calls itself so that it is not inlined in thirty places.
-function swap(word: u64, bytes: u32): u64 {
-  if (bytes == 4) return bswap<u32>(<u32>word);
-  return swap(word, 4) << 32 | swap(word >> 32, 4);
-}
-
 function get(machine: u32, at: u32): u64 {
   const word = load<u64>(at);
-  return isBig(machine) ? swap(word, WORD_SIZE) : word;
+  return isBig(machine) ? bswap<u64>(word) : word;
 }
 
 function put(machine: u32, at: u32, value: u64): void {
-  store<u64>(at, isBig(machine) ? swap(value, WORD_SIZE) : value);
+  store<u64>(at, isBig(machine) ? bswap<u64>(value) : value);
 }
 
 function isBig(machine: u32): bool {
