@@ -14,6 +14,7 @@ export { fgraph_register, fgraph_unregister, graph_set_ring, stats_clear } from 
 export { reserve, retrieve, retrieve_parent, retrieve_parent_size, retrieve_size, task_variable } from './control';
 export { enter, enter_call, leave, leave_call, leave_value, restore, save, word } from './trampoline';
 export { enter_1, enter_2, enter_3, enter_4, enter_5, enter_6, enter_7, enter_8 } from './trampoline';
+export { enter_9, enter_10, enter_11, enter_12, enter_13, enter_14, enter_15, enter_16 } from './trampoline';
 export { block_alloc, block_free } from './block';
 export { ring_clear, ring_consume, ring_create, ring_free, ring_on, ring_read, ring_wait } from './ring-buffer';
 export { fprobe_clear, fprobe_enable, fprobe_record, fprobe_register, fprobe_request } from './fprobe/register';

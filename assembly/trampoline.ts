@@ -50,7 +50,7 @@ export function leave_value(cookie: u32, value: i64): void {
   if (!Direct.leave(current, cookie)) Longer.leave(cookie, count, value);
 }
 
-/// Sends word `index` ahead: an argument from the 9th on, or a result from the second on. Words 32 and up are dropped.
+/// Sends word `index` ahead: an argument from the 17th on, or a result from the second on. Words 32 and up are dropped.
 export function word(index: u32, value: i64): void {
   fregs_word(current, index, value);
 }
@@ -71,12 +71,50 @@ export function restore(mark: u32): void {
   fgraph_restore(current, mark);
 }
 
-// `enter` with the arguments as words. They are stored only for users who are called with them. Those of up to four words
-// try direct mode first, in place. Whatever comes then goes through one function for all four, which stores words that
-// there are not as zeros: to store them costs little, and four functions that do would be 250 bytes more of code.
+// `enter` with the arguments as words, each function storing its own, and only for users who are called with them. Those of up
+// to four words try direct mode first, in place; for the rare longer ones a second call is cheaper than more copies of it.
 
-/// Enters `site` with `count` words, up to four.
-function enterFew(site: u32, count: u32, a: i64, b: i64, c: i64, d: i64): u32 {
+/// What is left when direct mode is not for this entry, and its words are stored.
+function enterLonger(site: u32, count: u32): u32 {
+  return Longer.enter(site, count);
+}
+
+export function enter_1(site: u32, a: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site);
+  if (words) {
+    store<i64>(words, a);
+  }
+  return enterLonger(site, 1);
+}
+
+export function enter_2(site: u32, a: i64, b: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+  }
+  return enterLonger(site, 2);
+}
+
+export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
+  const words = fregs_enter(current, site);
+  if (words) {
+    store<i64>(words, a);
+    store<i64>(words, b, 8);
+    store<i64>(words, c, 16);
+  }
+  return enterLonger(site, 3);
+}
+
+export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
+  const cookie = Direct.enter(current, site);
+  if (cookie) return cookie;
   const words = fregs_enter(current, site);
   if (words) {
     store<i64>(words, a);
@@ -84,35 +122,48 @@ function enterFew(site: u32, count: u32, a: i64, b: i64, c: i64, d: i64): u32 {
     store<i64>(words, c, 16);
     store<i64>(words, d, 24);
   }
-  return Longer.enter(site, count);
+  return enterLonger(site, 4);
 }
 
-export function enter_1(site: u32, a: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  return cookie ? cookie : enterFew(site, 1, a, 0, 0, 0);
+export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  return enterLonger(site, 5);
 }
 
-export function enter_2(site: u32, a: i64, b: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  return cookie ? cookie : enterFew(site, 2, a, b, 0, 0);
+export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  return enterLonger(site, 6);
 }
 
-export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  return cookie ? cookie : enterFew(site, 3, a, b, c, 0);
+export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  return enterLonger(site, 7);
 }
 
-export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
-  const cookie = Direct.enter(current, site);
-  return cookie ? cookie : enterFew(site, 4, a, b, c, d);
-}
-
-// From five words on the same with eight; the last of them travel over the stack, so only where somebody reads them.
-
-/// Enters `site` with `count` words, which go to `words`.
-function enterStored(
-  site: u32, count: u32, words: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64
-): u32 {
+export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
   store<i64>(words, a);
   store<i64>(words, b, 8);
   store<i64>(words, c, 16);
@@ -121,29 +172,174 @@ function enterStored(
   store<i64>(words, f, 40);
   store<i64>(words, g, 48);
   store<i64>(words, h, 56);
-  return Longer.enter(site, count);
+  return enterLonger(site, 8);
 }
 
-export function enter_5(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64): u32 {
+export function enter_9(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64): u32 {
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 5, words, a, b, c, d, e, 0, 0, 0) : enter(site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  return enterLonger(site, 9);
 }
 
-export function enter_6(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64): u32 {
+export function enter_10(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64
+): u32 {
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 6, words, a, b, c, d, e, f, 0, 0) : enter(site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  return enterLonger(site, 10);
 }
 
-export function enter_7(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64): u32 {
+export function enter_11(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64
+): u32 {
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, 7, words, a, b, c, d, e, f, g, 0) : enter(site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  return enterLonger(site, 11);
+}
+
+export function enter_12(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  return enterLonger(site, 12);
+}
+
+export function enter_13(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  return enterLonger(site, 13);
+}
+
+export function enter_14(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  store<i64>(words, n, 104);
+  return enterLonger(site, 14);
+}
+
+export function enter_15(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64, o: i64
+): u32 {
+  const words = fregs_enter(current, site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  store<i64>(words, n, 104);
+  store<i64>(words, o, 112);
+  return enterLonger(site, 15);
 }
 
 /// With all the words that there are if some were sent ahead.
-export function enter_8(site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64): u32 {
-  const count = fregs_take(current, 8);
+export function enter_16(
+  site: u32, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64, m: i64,
+  n: i64, o: i64, p: i64
+): u32 {
+  const count = fregs_take(current, 16);
   const words = fregs_enter(current, site);
-  return words ? enterStored(site, count, words, a, b, c, d, e, f, g, h) : enter(site);
+  if (!words) return enter(site);
+  store<i64>(words, a);
+  store<i64>(words, b, 8);
+  store<i64>(words, c, 16);
+  store<i64>(words, d, 24);
+  store<i64>(words, e, 32);
+  store<i64>(words, f, 40);
+  store<i64>(words, g, 48);
+  store<i64>(words, h, 56);
+  store<i64>(words, i, 64);
+  store<i64>(words, j, 72);
+  store<i64>(words, k, 80);
+  store<i64>(words, l, 88);
+  store<i64>(words, m, 96);
+  store<i64>(words, n, 104);
+  store<i64>(words, o, 112);
+  store<i64>(words, p, 120);
+  return enterLonger(site, count);
 }
 
 // For trampolines of one's own, which hook a return address (machine.ts). They name the task. The shorter ways need the retp of

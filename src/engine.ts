@@ -97,6 +97,14 @@ export interface EngineExports extends WebAssembly.Exports {
   enter_6: Enter<[W, W, W, W, W, W]>;
   enter_7: Enter<[W, W, W, W, W, W, W]>;
   enter_8: Enter<[W, W, W, W, W, W, W, W]>;
+  enter_9: Enter<[W, W, W, W, W, W, W, W, W]>;
+  enter_10: Enter<[W, W, W, W, W, W, W, W, W, W]>;
+  enter_11: Enter<[W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_12: Enter<[W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_13: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_14: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_15: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
+  enter_16: Enter<[W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W]>;
 }
 
 /// What the engine asks of its host, all optional.

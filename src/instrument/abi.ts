@@ -27,9 +27,9 @@ export const SLOT_SAVE = 2; // () → mark i32, never 0: the top of the shadow s
 export const SLOT_RESTORE = 3; // (mark i32) → (): drops what lies above the mark
 export const SLOT_ROOT = 4; // (face i32) → done i32: a call from outside; 1 = it was carried out, results are spilled
 export const SLOT_LEAVE_VALUE = 5; // (cookie i32, word i64) → (): leave with the first word of the results
-export const SLOT_WORD = 6; // (index i32, word i64) → (): an argument word past 7, or a result word past 0
-export const SLOT_ENTER_WORDS = 7; // 7 + n − 1 for n in 1..8: (site i32, n × i64) → cookie i32
-export const ENTER_WORDS_MAX = 8; // the others are sent ahead, see `SLOT_WORD`
+export const SLOT_WORD = 6; // (index i32, word i64) → (): an argument word past 15, or a result word past 0
+export const SLOT_ENTER_WORDS = 7; // 7 + n − 1 for n in 1..16: (site i32, n × i64) → cookie i32
+export const ENTER_WORDS_MAX = 16; // the others are sent ahead, see `SLOT_WORD`
 export const SLOT_COUNT = SLOT_ENTER_WORDS + ENTER_WORDS_MAX;
 
 // Indices that EXPORT_SET takes. Gate bit k of the module is bit k & 31 of global GLOBAL_GATES + (k >> 5).

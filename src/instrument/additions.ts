@@ -70,7 +70,7 @@ export class Additions {
     return 3 + this.gateCount;
   }
 
-  /// Type of `SLOT_ENTER_WORDS + words − 1`, 1 ≤ `words` ≤ 8. Made when first asked for, as only some modules need it.
+  /// Type of `SLOT_ENTER_WORDS + words − 1`, 1 ≤ `words` ≤ 16. Made when first asked for, as only some modules need it.
   enterWordsType(words: number): number {
     this.#enterWords[words] ??= this.pool.index([I32, ...new Array<ValType>(words).fill(I64)], [I32]);
     return this.#enterWords[words];

@@ -186,7 +186,7 @@ const DISTURBING: Record<string, (world: World) => Values> = {
   },
   fprobe_unregister: ({ probes }) => [probes[0]],
   site_unload: () => [USERS, SITES],
-  ...Object.fromEntries(Array.from({ length: 8 }, (_, k) => [`enter_${k + 1}`, () => [QUIET, ...long(k + 1)]])),
+  ...Object.fromEntries(Array.from({ length: 16 }, (_, k) => [`enter_${k + 1}`, () => [QUIET, ...long(k + 1)]])),
 };
 
 /// Of those that disturb, some that change nothing which `state` knows.

@@ -250,8 +250,9 @@ export class Model {
     const count = words?.length === ENTER_WORDS_MAX ? task.takeAhead(words.length) : (words?.length ?? 0);
     const hasOps = this.ops.count(siteId) > 0;
     if (site && words && (site.users & this.calling || (hasOps && this.ops.calling > 0))) {
-      // What is stored at once is four words, or eight; who did not send enough ahead finds zeros in the place of old words.
-      for (let k = 0; k < (words.length > 4 ? ENTER_WORDS_MAX : 4); k++) task.registers[task.level][k] = words[k] ?? 0n;
+      words.forEach((word, k) => {
+        task.registers[task.level][k] = word;
+      });
     }
     if (!site || (hasOps && !this.#walk(task, siteId, count))) return 0;
     if (task.pause || !site.users) return 0;
