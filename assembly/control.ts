@@ -88,8 +88,8 @@ export function reserve(index: u32, bytes: i32): u32 {
   return data_reserve(current, index, <u32>(bytes + WORD_SIZE - 1) / WORD_SIZE);
 }
 
-/// The DATA word of user `index` in the frame `n` below the newest, or 0.
-function find(index: u32, n: u32): u32 {
+/// The DATA word behind what user `index` reserved in the frame `n` below the newest, or 0.
+export function retrieve_word(index: u32, n: u32): u32 {
   if (!gops_registered(index)) return 0;
   let top = load<u32>(current, TASK_TOP);
   let base = load<u32>(current, TASK_BASE);
@@ -112,12 +112,12 @@ export function retrieve_size(index: u32): u32 {
 
 /// The same in the frame `n` below the newest, whoever caused that frame.
 export function retrieve_parent(index: u32, n: u32): u32 {
-  const at = find(index, n);
+  const at = retrieve_word(index, n);
   return at ? at - data_size(at) : 0;
 }
 
 export function retrieve_parent_size(index: u32, n: u32): u32 {
-  const at = find(index, n);
+  const at = retrieve_word(index, n);
   return at ? data_size(at) : 0;
 }
 

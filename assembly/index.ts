@@ -11,7 +11,7 @@ export { filter_set, site_notrace, site_want } from './filter';
 export { ops_register, ops_unregister } from './ops';
 export { site_add, site_set_ip, site_unload } from './site';
 export { fgraph_register, fgraph_unregister, graph_set_ring, stats_clear } from './gops';
-export { reserve, retrieve, retrieve_parent, retrieve_parent_size, retrieve_size, task_variable } from './control';
+export { reserve, retrieve, retrieve_parent, retrieve_parent_size, retrieve_size, retrieve_word, task_variable } from './control';
 export { enter, enter_call, leave, leave_call, leave_value, restore, save, word } from './trampoline';
 export { enter_1, enter_2, enter_3, enter_4, enter_5, enter_6, enter_7, enter_8 } from './trampoline';
 export { enter_9, enter_10, enter_11, enter_12, enter_13, enter_14, enter_15, enter_16 } from './trampoline';

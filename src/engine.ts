@@ -71,6 +71,7 @@ export interface EngineExports extends WebAssembly.Exports {
   retrieve_size(index: number): number;
   retrieve_parent(index: number, n: number): number;
   retrieve_parent_size(index: number, n: number): number;
+  retrieve_word(index: number, n: number): number;
   task_variable(index: number): number;
 
   ring_create(pages: number, mode: number): number;

@@ -167,7 +167,8 @@ export class FgraphUser extends Watcher {
     if (bytes > layout.FGRAPH_MAX_DATA_SIZE) return null;
     const address = engine.exports.reserve(this.#index, bytes);
     if (address === 0) return null;
-    return running.data.lend(address, Math.ceil(bytes / layout.WORD_SIZE) * layout.WORD_SIZE);
+    const size = (bytes + layout.WORD_SIZE - 1) & -layout.WORD_SIZE;
+    return running.data.lend(address + size, size);
   }
 
   /// What this user reserved in the newest frame of the current task, or in the one `n` frames below it, whoever caused those frames:
@@ -179,10 +180,11 @@ export class FgraphUser extends Watcher {
       throw badRange(`retrieveData: the frame is ${n}, expected 0 or more frames below`);
     if (!this.registered || n > 0xffffffff) return null;
     const { engine, running } = this.#host;
-    const address = engine.exports.retrieve_parent(this.#index, n);
-    if (address === 0) return null;
-    const size = engine.exports.retrieve_parent_size(this.#index, n);
-    return (running.key & ~1) === this.#key ? running.data.lend(address, size) : running.data.copy(address, size);
+    const word = engine.exports.retrieve_word(this.#index, n);
+    if (word === 0) return null;
+    const { data } = running;
+    const size = data.size(word);
+    return (running.key & ~1) === this.#key ? data.lend(word, size) : data.copy(word, size);
   }
 
   /// A number that belongs to this user on the current task, an integer from 0 to 2^53 − 1; 0 when he registers and when a task

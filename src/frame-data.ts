@@ -13,23 +13,27 @@
 import * as layout from '../assembly/layout.ts';
 import type { Memory } from './memory.ts';
 
-const WORDS_MAX = layout.FGRAPH_MAX_DATA_SIZE / layout.WORD_SIZE;
+const HALVES_MAX = layout.FGRAPH_MAX_DATA_SIZE / 4;
 
 /// One view that is out.
 class Loan {
-  readonly words = new Uint32Array(layout.FGRAPH_MAX_DATA_SIZE / 4);
-  /// By words of data.
-  readonly #views: (DataView | undefined)[] = new Array(WORDS_MAX + 1).fill(undefined);
-  /// Of the data in the engine's memory.
-  address = 0;
-  size = 0;
-  /// The DATA word above the data: index, size and distance. While it stands there, so do the data.
+  readonly halves = new Uint32Array(HALVES_MAX);
+  /// By how many halves of words.
+  readonly #views: (DataView | undefined)[] = new Array(HALVES_MAX + 1).fill(undefined);
+  /// How many halves of words the data are, and the number of the half behind them in the engine's memory. A DATA word begins
+  /// there, index, size and distance. While it stands there, so do the data.
+  length = 0;
+  end = 0;
   header = 0;
 
   get view(): DataView {
-    const words = this.size / layout.WORD_SIZE;
-    this.#views[words] ??= new DataView(this.words.buffer, 0, this.size);
-    return this.#views[words];
+    return this.#views[this.length] ?? this.#makeView();
+  }
+
+  #makeView(): DataView {
+    const view = new DataView(this.halves.buffer, 0, 4 * this.length);
+    this.#views[this.length] = view;
+    return view;
   }
 }
 
@@ -43,39 +47,45 @@ export class FrameData {
     this.#memory = memory;
   }
 
-  /// The `size` bytes at `address`, a multiple of 8 and at most 256, until the handler that asks is over.
-  lend(address: number, size: number): DataView {
+  /// Bytes of data in front of the DATA word at `word`.
+  size(word: number): number {
+    const header = this.#memory.u32[word >>> 2];
+    return layout.WORD_SIZE * (((header >>> layout.FGRAPH_DATA_SHIFT) & layout.FGRAPH_DATA_MASK) + 1);
+  }
+
+  /// The `size` bytes in front of the word at `word`, a multiple of 8 and at most 256, until the handler that asks is over.
+  lend(word: number, size: number): DataView {
     const words = this.#memory.u32;
-    const header = words[(address + size) >>> 2];
-    for (let i = this.mark - 1; i >= 0; i--) {
-      const loan = this.#loans[i];
-      if (loan.address === address && loan.header === header) return loan.view;
+    const end = word >>> 2;
+    const length = size >>> 2;
+    const header = words[end] | 0;
+    for (let k = this.mark - 1; k >= 0; k--) {
+      const loan = this.#loans[k];
+      if (loan.end === end && loan.header === header && loan.length === length) return loan.view;
     }
-    this.#loans[this.mark] ??= new Loan();
+    if (this.mark === this.#loans.length) this.#loans.push(new Loan());
     const loan = this.#loans[this.mark++];
-    loan.address = address;
-    loan.size = size;
+    loan.end = end;
     loan.header = header;
-    for (let i = 0, at = address >>> 2; i < size / 4; i++) loan.words[i] = words[at + i];
+    loan.length = length;
+    const { halves } = loan;
+    for (let k = 0, at = end - length; k < length; k++) halves[k] = words[at + k];
     return loan.view;
   }
 
-  /// A copy for somebody who is not inside a handler: what is written to it goes nowhere.
-  copy(address: number, size: number): DataView {
-    return new DataView(this.#memory.u32.slice(address >>> 2, (address + size) >>> 2).buffer);
+  /// A copy of them for somebody who is not inside a handler: what is written to it goes nowhere.
+  copy(word: number, size: number): DataView {
+    return new DataView(this.#memory.u32.slice((word - size) >>> 2, word >>> 2).buffer);
   }
 
   /// Ends the loans above `mark` and writes their words back.
   giveBack(mark: number): void {
-    if (this.mark === mark) return;
     const words = this.#memory.u32;
     while (this.mark > mark) {
-      const { address, size, header, words: lent } = this.#loans[--this.mark];
-      const at = address >>> 2;
-      const end = at + size / 4;
+      const { end, header, length, halves } = this.#loans[--this.mark];
       // Gone with its frame, or orphaned since its owner unregistered.
-      if (words[end] !== header) continue;
-      for (let i = 0; at + i < end; i++) words[at + i] = lent[i];
+      if ((words[end] | 0) !== header) continue;
+      for (let k = 0, at = end - length; k < length; k++) words[at + k] = halves[k];
     }
   }
 

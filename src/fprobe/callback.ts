@@ -83,7 +83,7 @@ export class FprobeCallback implements Callback {
   #withData(from: number, ip: TargetSite['ip'], ret: TargetSite['ip'], regs: FtraceRegs): unknown {
     const copy = this.#copy;
     if (this.#isLent) {
-      const view = this.#running.data.lend(from, copy.byteLength);
+      const view = this.#running.data.lend(from + 4 * copy.length, 4 * copy.length);
       return apply(this.#handler, this.#self, [this.#probe, ip, ret, regs, view]);
     }
     const { length } = copy;

@@ -211,6 +211,7 @@ const HARMLESS: Record<string, (world: World) => Values> = {
   retrieve_size: ({ users }) => [users[0]],
   retrieve_parent: ({ users }) => [users[0], 1],
   retrieve_parent_size: ({ users }) => [users[0], 1],
+  retrieve_word: ({ users }) => [users[0], 1],
   task_variable: ({ users }) => [users[0]],
   block_alloc: () => [100],
   block_free: () => [0],

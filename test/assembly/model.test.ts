@@ -199,8 +199,11 @@ class EngineSubject implements Subject {
         for (let at = 0; address && at < b; at += WORD) memory.store64(address + at, c);
         return address;
       }
-      case 'retrieve':
-        return [exports.retrieve_parent(a, b), exports.retrieve_parent_size(a, b)];
+      case 'retrieve': {
+        const [address, size] = [exports.retrieve_parent(a, b), exports.retrieve_parent_size(a, b)];
+        expect(exports.retrieve_word(a, b)).toBe(address + size);
+        return [address, size];
+      }
       case 'register':
         return exports.fgraph_register(a, b, b && b + RETURN, a === layout.GOPS_GRAPH ? (this.rings[c] ?? 0) : 0);
       case 'registerExit':
