@@ -82,10 +82,7 @@ export class FprobeCallback implements Callback {
 
   #withData(from: number, ip: TargetSite['ip'], ret: TargetSite['ip'], regs: FtraceRegs): unknown {
     const copy = this.#copy;
-    if (this.#isLent) {
-      const view = this.#running.data.lend(from + 4 * copy.length, 4 * copy.length);
-      return apply(this.#handler, this.#self, [this.#probe, ip, ret, regs, view]);
-    }
+    if (this.#isLent) return this.#withAnother(from, ip, ret, regs);
     const { length } = copy;
     const at = from >>> 2;
     const words = this.#memory.u32;
@@ -101,6 +98,17 @@ export class FprobeCallback implements Callback {
         // Unless the frame has gone meanwhile.
         if (words[at + length] === above) for (let k = 0; k < length; k++) words[at + k] = copy[k];
       }
+    }
+  }
+
+  #withAnother(from: number, ip: TargetSite['ip'], ret: TargetSite['ip'], regs: FtraceRegs): unknown {
+    const { data } = this.#running;
+    const { mark } = data;
+    const size = this.#copy.byteLength;
+    try {
+      return apply(this.#handler, this.#self, [this.#probe, ip, ret, regs, data.lend(from + size, size)]);
+    } finally {
+      data.giveBack(mark);
     }
   }
 
