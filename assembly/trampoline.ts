@@ -11,13 +11,16 @@ import { current, task_switch } from './task';
 
 /// The ways that are left after the shortest. Inlined, since one more call would be felt.
 class Longer {
+  /// That of a set, which comes first where there are arguments: no user of it reads them. 0: nothing changed.
+  @inline static enterSet(site: u32): u32 {
+    return load<u32>(current, TASK_SET) ? set_enter(current, site) : 0;
+  }
+
   @inline static enter(site: u32, count: u32): u32 {
     let cookie: u32 = 0;
     if (load<u32>(current, TASK_SHORT)) {
       cookie = short_enter(current, site, count);
       if (cookie == SHORT_DONE) return 0;
-    } else if (load<u32>(current, TASK_SET)) {
-      cookie = set_enter(current, site);
     }
     return cookie ? cookie : fgraph_enter(current, site, count);
   }
@@ -33,9 +36,9 @@ class Longer {
 /// A function begins. Returns a cookie for `leave`, the address of the frame, or 0: not recorded, nothing to leave.
 /// Safe for any `site`; one that does not exist is not recorded.
 export function enter(site: u32): u32 {
-  const cookie = Direct.enter(current, site);
-  if (cookie) return cookie;
-  return Longer.enter(site, 0);
+  let cookie = Direct.enter(current, site);
+  if (!cookie) cookie = Longer.enterSet(site);
+  return cookie ? cookie : Longer.enter(site, 0);
 }
 
 /// A function returns. Frames above `cookie` are unwound first; a cookie whose frame is gone is counted in TASK_STRAY
@@ -80,7 +83,8 @@ function enterLonger(site: u32, count: u32): u32 {
 }
 
 export function enter_1(site: u32, a: i64): u32 {
-  const cookie = Direct.enter(current, site);
+  let cookie = Direct.enter(current, site);
+  if (!cookie) cookie = Longer.enterSet(site);
   if (cookie) return cookie;
   const words = fregs_enter(current, site);
   if (words) {
@@ -90,7 +94,8 @@ export function enter_1(site: u32, a: i64): u32 {
 }
 
 export function enter_2(site: u32, a: i64, b: i64): u32 {
-  const cookie = Direct.enter(current, site);
+  let cookie = Direct.enter(current, site);
+  if (!cookie) cookie = Longer.enterSet(site);
   if (cookie) return cookie;
   const words = fregs_enter(current, site);
   if (words) {
@@ -101,7 +106,8 @@ export function enter_2(site: u32, a: i64, b: i64): u32 {
 }
 
 export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
-  const cookie = Direct.enter(current, site);
+  let cookie = Direct.enter(current, site);
+  if (!cookie) cookie = Longer.enterSet(site);
   if (cookie) return cookie;
   const words = fregs_enter(current, site);
   if (words) {
@@ -113,7 +119,8 @@ export function enter_3(site: u32, a: i64, b: i64, c: i64): u32 {
 }
 
 export function enter_4(site: u32, a: i64, b: i64, c: i64, d: i64): u32 {
-  const cookie = Direct.enter(current, site);
+  let cookie = Direct.enter(current, site);
+  if (!cookie) cookie = Longer.enterSet(site);
   if (cookie) return cookie;
   const words = fregs_enter(current, site);
   if (words) {
