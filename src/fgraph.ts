@@ -12,6 +12,7 @@ import type { FilterPair } from './filter.ts';
 import { type Callback, Failures, guarded, type Handlers } from './handlers.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
 import type { FtraceRegs } from './regs.ts';
+import { roomToBegin, roomToEnd } from './stack.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler, type WasmTable } from './wasm-handlers.ts';
 
@@ -87,6 +88,7 @@ export class FgraphUser extends Watcher {
   register(host: ClientHost): void {
     if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} is a user of another tracer`);
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
+    roomToBegin();
     const { engine } = this.#host;
     const ids: [number, number] = [0, 0];
     try {
@@ -105,7 +107,9 @@ export class FgraphUser extends Watcher {
   /// Takes effect at once, also from inside a handler: none of his is called any more, those that run come to their end, and what he
   /// kept in frames in flight is gone. Again: does nothing.
   unregister(): void {
-    if (this.registered) this.#forget();
+    if (!this.registered) return;
+    roomToEnd();
+    this.#forget();
   }
 
   #forget(): void {

@@ -10,6 +10,7 @@ import { LastSite } from './last-site.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
 import type { FtraceRegs } from './regs.ts';
 import type { Running } from './running.ts';
+import { roomToBegin, roomToEnd } from './stack.ts';
 import type { TargetSite } from './target/target.ts';
 import { Watcher } from './users.ts';
 import { isWasm, type WasmHandler } from './wasm-handlers.ts';
@@ -101,6 +102,7 @@ export class FtraceOps extends Watcher {
   register(host: ClientHost): void {
     if (host !== this.#host) throw new EngineError('EINVAL', `${this.name} belongs to another tracer`);
     if (this.registered) throw new EngineError('EBUSY', `${this.name} is registered already`);
+    roomToBegin();
     try {
       const { wasmTable, handlers } = host;
       this.#id = typeof this.#call === 'function' ? wasmTable.add(this.#call) : handlers.add(this.#call);
@@ -139,7 +141,9 @@ export class FtraceOps extends Watcher {
 
   /// Takes effect at once, also from inside the handler. Again: does nothing.
   unregister(): void {
-    if (this.registered) this.#forget();
+    if (!this.registered) return;
+    roomToEnd();
+    this.#forget();
   }
 
   #forget(): void {

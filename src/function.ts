@@ -7,6 +7,7 @@ import { badRange } from './errors.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
 import { checkBoolean, checkLike, readOptions } from './options.ts';
+import { roomToEnd } from './stack.ts';
 import { type Batch, FUNCTION } from './trace/events.ts';
 import {
   FUNCTION_DEFAULTS,
@@ -172,6 +173,7 @@ export class FunctionTracer extends Watcher {
   /// Stops recording; what was recorded can still be read.
   unregister(): void {
     if (this.#ops === 0) return;
+    roomToEnd();
     this.endWatching(() => this.#host.engine.exports.ops_unregister(this.#ops));
     this.#ops = 0;
     this.#host.parents.remove(this);
@@ -179,6 +181,7 @@ export class FunctionTracer extends Watcher {
 
   /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
   close(): void {
+    roomToEnd();
     this.unregister();
     this.#buffer.close();
   }

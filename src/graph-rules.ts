@@ -3,6 +3,7 @@
 import type { Engine } from './engine.ts';
 import { badRange, shown } from './errors.ts';
 import { compileHalves, type Filter } from './filter.ts';
+import { roomToBegin } from './stack.ts';
 import type { Rule, Users } from './users.ts';
 
 const DEPTH_MAX = 2 ** 31 - 1;
@@ -41,17 +42,20 @@ export class GraphRules {
     if (!Number.isInteger(depth) || depth < 0 || depth > DEPTH_MAX) {
       throw badRange(`maxGraphDepth is ${shown(depth)}, expected a whole number from 0 (unlimited) to ${DEPTH_MAX}`);
     }
+    roomToBegin();
     this.#engine.exports.graph_depth(depth);
     this.#depth = depth;
   }
 
   setFunctions(filter: Filter | undefined): number {
+    roomToBegin();
     this.#starts = this.#replace(this.#starts, filter, this.#starting);
     this.#engine.exports.graph_filter(this.#starts ? 1 : 0);
     return this.#starts?.matched ?? 0;
   }
 
   setNotrace(filter: Filter | undefined): number {
+    roomToBegin();
     this.#notrace = this.#replace(this.#notrace, filter, this.#untraced);
     return this.#notrace?.matched ?? 0;
   }

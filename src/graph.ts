@@ -6,6 +6,7 @@ import { BUFFER_OPTIONS, type BufferOptions } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import type { FilterPair } from './filter.ts';
 import { checkBoolean, checkLike, checkThreshold, readOptions } from './options.ts';
+import { roomToEnd } from './stack.ts';
 import { TaskBuffers } from './task-buffers.ts';
 import type { Task } from './tasks.ts';
 import { type Batch, LOST, TraceEvent } from './trace/events.ts';
@@ -152,6 +153,7 @@ export class GraphTracer extends Watcher {
   /// Stops recording; what was recorded can still be read. Functions that are running leave no return.
   unregister(): void {
     if (this.#index < 0) return;
+    roomToEnd();
     this.endWatching(() => {
       this.#host.tasks.unobserve(this.#buffers);
       this.#host.engine.exports.fgraph_unregister(this.#index);
@@ -161,6 +163,7 @@ export class GraphTracer extends Watcher {
 
   /// Stops recording and gives the buffer back: nothing is left to read but `lost`.
   close(): void {
+    roomToEnd();
     this.unregister();
     this.#buffers.close();
   }

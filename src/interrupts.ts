@@ -6,6 +6,7 @@ import * as layout from '../assembly/layout.ts';
 import { type Engine, EngineError } from './engine.ts';
 import { badRange, shown } from './errors.ts';
 import { checkFunction } from './options.ts';
+import { roomToCall } from './stack.ts';
 import type { Task } from './tasks.ts';
 import { FLAG_HARDIRQ, FLAG_IRQS_OFF, FLAG_NMI, FLAG_SOFTIRQ } from './trace/events.ts';
 
@@ -75,6 +76,7 @@ export class Interrupts {
     }
     const before = this.#context;
     const flags = this.#contextFlags;
+    roomToCall();
     this.#enter(number, flags | CONTEXT_FLAGS[number]!);
     if (number === layout.CONTEXT_IRQ) this.change(1, 0);
     try {
@@ -101,6 +103,7 @@ export class Interrupts {
   }
 
   #section<Result>(irqs: number, preemption: number, run: () => Result): Result {
+    roomToCall();
     this.change(irqs, preemption);
     try {
       return run();

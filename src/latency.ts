@@ -11,6 +11,7 @@ import type { Filter, FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
 import type { InterruptObserver } from './interrupts.ts';
 import { checkLike, checkThreshold, readOptions } from './options.ts';
+import { roomToEnd } from './stack.ts';
 import type { Task } from './tasks.ts';
 import { ENTRY, type EventKind, RETURN, TraceEvent } from './trace/events.ts';
 import { GRAPH_DEFAULTS, GraphText, type GraphOptions as TextOptions } from './trace/graph-text.ts';
@@ -142,6 +143,7 @@ export class LatencyTracer implements InterruptObserver {
   /// Stops; the longest section can still be read. Makes room for another latency tracer.
   unregister(): void {
     if (!this.#user.registered) return;
+    roomToEnd();
     this.#host.tasks.interrupts.unobserve(this);
     this.#user.unregister();
     this.#running = undefined;

@@ -5,6 +5,7 @@ import type { Engine } from './engine.ts';
 import type { FilterPair } from './filter.ts';
 import type { Symbols } from './graph.ts';
 import { checkBoolean, checkThreshold, readOptions } from './options.ts';
+import { roomToEnd } from './stack.ts';
 import { type ProfileRow, profileText } from './trace/profile-text.ts';
 import { type Users, Watcher } from './users.ts';
 
@@ -98,6 +99,7 @@ export class Profiler extends Watcher {
   /// Stops counting; the counts can still be read.
   unregister(): void {
     if (this.#last) return;
+    roomToEnd();
     this.#last = this.#read();
     this.endWatching(() => this.#engine.exports.fgraph_unregister(this.#index));
   }

@@ -10,6 +10,7 @@ import { badRange, badType, shown } from './errors.ts';
 import { Interrupts } from './interrupts.ts';
 import type { TaskCounts } from './memory.ts';
 import { checkFunction, checkString, readOptions } from './options.ts';
+import { roomToBegin, roomToEnd } from './stack.ts';
 
 const PID_MAX = 2 ** 29 - 1; // what a record has room for
 
@@ -207,6 +208,7 @@ export class Tasks {
     if (!Number.isInteger(pid) || pid < 1 || pid > PID_MAX) {
       throw badRange(`pid is ${shown(pid)}, expected a whole number from 1 to ${PID_MAX}`);
     }
+    roomToBegin();
     const taken = this.#byPid.get(pid);
     if (taken) throw new EngineError('EEXIST', `pid ${pid} is that of ${shownTask(taken)}`);
     const task = this.#make(comm ?? `task-${pid}`, pid, stackWords);
@@ -294,6 +296,7 @@ export class Tasks {
     if (this.#engine.memory.load32(task.address + layout.TASK_RECURSION) !== 0) {
       throw new EngineError('EBUSY', `a handler runs on ${shownTask(task)}`);
     }
+    roomToEnd();
     this.#engine.exports.task_reset(task.address); // before its recordings are detached: they tell how its calls ended
     for (const observer of this.#observers) observer.end(task);
     this.#forget(task);

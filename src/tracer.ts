@@ -39,6 +39,7 @@ import { Parents } from './parents.ts';
 import { type ProfileOptions, Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
+import { roomToBegin, roomToEnd } from './stack.ts';
 import { type AttachOptions, type CallOptions, JsFunctions, type JsTarget } from './target/js.ts';
 import {
   compileWasm,
@@ -178,6 +179,7 @@ export class Tracer {
 
   /// Calls `make` with the next number of a target.
   #numbered<Made>(make: (number: number) => Made): Made {
+    roomToBegin();
     const number = ++this.#targets;
     try {
       return make(number);
@@ -380,6 +382,7 @@ export class Tracer {
   /// function's. Its target is found in `targets`. Throws TypeError for what is no function.
   wrap<F extends (...args: never[]) => unknown>(fn: F, name?: string, options: CallOptions = {}): F {
     const read = readOptions('wrap', options, CALL_OPTIONS);
+    roomToBegin();
     const { standIn, target } = this.#functions.wrap(this.#targets + 1, fn, name, read);
     if (target) {
       this.#targets++;
@@ -417,6 +420,7 @@ export class Tracer {
     if (typeof target !== 'object' || target === null || !attached.has(target))
       throw badType(`detach: ${shown(target)} is no target`);
     if (!this.targets.has(target)) return;
+    roomToEnd();
     this.#users.removeTarget(target);
     target.detach?.();
   }

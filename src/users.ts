@@ -6,6 +6,7 @@ import type { Engine } from './engine.ts';
 import { compileHalves, type Filter, type FilterHalves, type FilterPair, isMatch } from './filter.ts';
 import { readArray } from './options.ts';
 import { checkPids, type PidFilter, Pids } from './pids.ts';
+import { roomToBegin } from './stack.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { Tasks } from './tasks.ts';
 
@@ -98,6 +99,7 @@ export abstract class Watcher {
   constructor(users: Users, pair: FilterPair, client: () => number, only?: (site: TargetSite) => boolean) {
     this.#users = users;
     this.#watch = new Watch(users, pair, client, only);
+    roomToBegin(); // who makes one registers it
   }
 
   /// Functions that the filters matched when they were last set; later targets add to them without being counted here.
@@ -147,12 +149,14 @@ export abstract class Watcher {
   }
 
   #setPids(filter: PidFilter): void {
+    roomToBegin();
     if (this.#isWatching) this.#users.setPids(this.#watch, filter);
     this.#pids = filter;
   }
 
   #set(change: FilterPair): number {
     const pair = copyPair({ ...this.#watch.pair, ...change });
+    roomToBegin();
     this.checkFilters(pair);
     this.#watch.edit(pair);
     this.filtersChanged();
@@ -224,6 +228,7 @@ export class Users {
 
   /// Opens the gates of what is watched, or closes all. Throws EBUSY while ops that are permanent are registered.
   setEnabled(on: boolean): void {
+    roomToBegin();
     this.settle();
     this.#engine.enable(on);
     this.#enabled = on;

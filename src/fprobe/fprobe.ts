@@ -10,6 +10,7 @@ import { badRange, badType, shown } from '../errors.ts';
 import { type Callback, Failures, guarded, type Handlers } from '../handlers.ts';
 import { checkBoolean, readArray, readOptions } from '../options.ts';
 import type { FtraceRegs } from '../regs.ts';
+import { roomToBegin, roomToEnd } from '../stack.ts';
 import type { TargetSite } from '../target/target.ts';
 import { FPROBE_HANDLER, isWasm, type WasmFprobeHandler, type WasmTable } from '../wasm-handlers.ts';
 import { type Builtin, type BuiltinRequest, builtinRequest, type FprobeRow, readRows } from './builtin.ts';
@@ -178,6 +179,7 @@ export class Fprobe {
     }
     this.#dataSize = words * WORD;
     if (way === 'addresses') found = byAddress(sites, addresses as readonly unknown[]);
+    roomToBegin();
     users.settle();
     const ids: [number, number] = [0, 0];
     try {
@@ -209,6 +211,7 @@ export class Fprobe {
   /// come to their end, activations under way are forgotten. Throws EINVAL when the probe is not registered.
   unregister(): void {
     if (!this.registered) throw new EngineError('EINVAL', 'the probe is not registered');
+    roomToEnd();
     const { engine, users } = this.#host;
     this.#last = this.#counters();
     this.#rows = this.#read(false);

@@ -9,6 +9,7 @@ import { Names } from '../instrument/names.ts';
 import { customSections } from '../instrument/reader.ts';
 import { isModule, native } from '../native.ts';
 import { checkBoolean, checkFunction, checkString } from '../options.ts';
+import { roomToBegin } from '../stack.ts';
 import { functionNames } from '../symbols/function-names.ts';
 import { type DebugFiles, Locations } from '../symbols/locations.ts';
 import { parseSymbolMap, type SymbolMap } from '../symbols/symbol-map.ts';
@@ -153,6 +154,7 @@ export class Linking {
 
   /// Makes the target; nothing of the module has run yet.
   bind(instance: WebAssembly.Instance): WasmTarget {
+    roomToBegin();
     const { engine } = this.#owner;
     const { facts, functions } = this.#prepared;
     const signature = (index: number) => this.#prepared.signature(index);

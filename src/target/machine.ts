@@ -12,6 +12,7 @@ import { badRange, badType, shown } from '../errors.ts';
 import { type Context, contextNumber } from '../interrupts.ts';
 import { checkBoolean, checkFunction, checkWord, readOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
+import { roomToCall } from '../stack.ts';
 import type { MachineTypes } from './c-types.ts';
 import { MachineCpu, type MachineHost } from './machine-cpu.ts';
 import { registerFile } from './machine-description.ts';
@@ -120,6 +121,7 @@ export class Machine implements Target {
     const index = this.#index(name);
     const words = checkWords(`call of ${name}`, args);
     if (body !== undefined) checkFunction(`the body of ${name}`, body);
+    roomToCall();
     return this.#cpu.inside(() => {
       const task = this.#cpu.current;
       this.#cpu.do(layout.OP_CALL, index, words, `the call of ${name}`);
@@ -178,6 +180,7 @@ export class Machine implements Target {
   interrupt<Result>(context: Context, body: (machine: Machine) => Result): Result {
     const number = contextNumber(context);
     checkFunction('interrupt: what is to run', body);
+    roomToCall();
     return this.#cpu.inside(() => {
       const task = this.#cpu.current;
       const { depth } = task;
