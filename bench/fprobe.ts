@@ -217,6 +217,8 @@ export async function run(settings: Settings): Promise<Report> {
       ...(await Promise.all(
         counts.map((sites) => probed(`${sites} functions: wasm, 8 bytes`, { kind: 'wasm', ...both, size: 8, sites })),
       )),
+      await probed(`${MANY} functions: wasm, entry only`, { kind: 'wasm', entry: true, sites: MANY }),
+      await probed(`${MANY} functions: built-in, 8 bytes`, { kind: 'built-in', ...both, size: 8, sites: MANY }),
       await probed(`${MANY} functions, one of them called: wasm, 8 bytes`, {
         kind: 'wasm',
         ...both,
