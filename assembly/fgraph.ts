@@ -33,11 +33,11 @@ import {
   recursion_undisturbed, recursion_unlock, recursion_works_on,
 } from './recursion';
 import {
-  frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_site, makeBitmap,
+  Frame, frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_site, makeBitmap,
 } from './shadow-stack';
 import { short_open } from './short';
 import { site_address, site_exists } from './site';
-import { current, sync } from './task';
+import { current, DirectMode, sync } from './task';
 import { graph_entry, graph_exit } from './tracer/graph';
 import { graph_plain } from './tracer/graph-rules';
 import { profile_entry, profile_exit } from './tracer/profile';
@@ -208,7 +208,7 @@ export function fgraph_enter(task: u32, site: u32, count: u32): u32 {
 
 /// The same with a return address of its own and where that is kept.
 export function fgraph_enter_from(task: u32, site: u32, count: u32, ret: u64, retp: u64): u32 {
-  sync();
+  DirectMode.leave();
   if (!site_exists(site) || load<u32>(0, ABI_DISABLED)) return 0;
   if (load<u32>(site_address(site), SITE_USERS) & SITE_HAS_OPS) {
     const fp = load<u64>(task, TASK_CALL_FP);
@@ -265,7 +265,7 @@ export function fgraph_enter_users(task: u32, site: u32, count: u32, ret: u64, r
 /// The activation whose frame is at `cookie` ends, with `count` words of results, the first of which is `value`. What
 /// lies above it was left without returning.
 export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): void {
-  sync();
+  DirectMode.leave();
   const isNewest = cookie != 0 && cookie == load<u32>(task, TASK_BASE);
   if (!isNewest || recursion_held(task)) {
     if (!uncover(task, cookie)) return;
@@ -303,7 +303,7 @@ export function fgraph_leave(task: u32, cookie: u32, count: u32, value: u64): vo
   if (!fgraph_tell(task, lock, serial, frame_site(cookie), cookie, bitmap, mono, time)) return;
 
   if (lock) recursion_unlock(task, lock);
-  frame_pop(task, cookie);
+  Frame.pop(task, cookie);
   store<u64>(task, load<u64>(task, TASK_RETURNS) + 1, TASK_RETURNS);
   arm(task, bitmap, bitmap);
 }

@@ -81,11 +81,20 @@ export function frame_push(task: u32, site: u32, ret: u64, func: u64, retp: u64)
   return base;
 }
 
-/// Drops the newest frame, whose base is `base`, with all that lies on it.
+/// Inlined where each event takes it.
+export class Frame {
+  /// Drops the newest frame, whose base is `base`, with all that lies on it.
+  @inline static pop(task: u32, base: u32): void {
+    const start = frame_start(task, base);
+    const below = start == load<u32>(task, TASK_STACK) ? 0 : frame_of(start);
+    store<u64>(task, <u64>below << 32 | <u64>start, TASK_TOP); // and TASK_BASE
+    store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
+  }
+}
+
+/// The same, called.
 export function frame_pop(task: u32, base: u32): void {
-  store<u32>(task, frame_below(task, base), TASK_BASE);
-  store<u32>(task, frame_start(task, base), TASK_TOP);
-  store<i32>(task, load<i32>(task, TASK_DEPTH) - 1, TASK_DEPTH);
+  Frame.pop(task, base);
 }
 
 /// Address of the first word of the frame at `base`: where the frame below it ends.

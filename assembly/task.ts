@@ -17,10 +17,18 @@ import { region_alloc, region_free } from './region';
 
 export let current: u32 = 0;
 
-/// Leaves direct mode, so that every word in memory says what layout.ts says it does. It is entered again by itself.
+/// Inlined where each event on the general path takes it.
+export class DirectMode {
+  /// Leaves direct mode, so that every word in memory says what layout.ts says it does. It is entered again by itself.
+  @inline static leave(): void {
+    store<u32>(current, 0, TASK_SHORT);
+    if (load<u32>(current, TASK_DIRECT) | load<u32>(current, TASK_SET)) direct_sync(current);
+  }
+}
+
+/// The same, called.
 export function sync(): void {
-  store<u32>(current, 0, TASK_SHORT);
-  if (load<u32>(current, TASK_DIRECT) | load<u32>(current, TASK_SET)) direct_sync(current);
+  DirectMode.leave();
 }
 
 const ROOM_FRAMES: u32 = 128;

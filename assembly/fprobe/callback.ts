@@ -51,19 +51,34 @@ function probeOf(node: u32): u32 {
   return load<u32>(node, NODE_OWNER);
 }
 
-/// Calls the client's handler that stands at `which` of the probe's record.
-export function callOut(
-  task: u32, probe: u32, which: u32, site: u32, ip: u64, ret: u64, base: u32, fregs: u32, data: u32
-): i32 {
-  const handler = load<u32>(probe + which);
-  const private_ = load<u32>(probe, FPROBE_PRIVATE);
-  if (load<u32>(probe, FPROBE_KIND) == FPROBE_KIND_WASM) {
-    return call_indirect<i32>(handler, private_, ip, ret, fregs, data);
+/// Inlined where a function has no other probe.
+export class Client {
+  /// Calls the handler that stands at `which` of the probe's record.
+  @inline static call(
+    task: u32, probe: u32, which: u32, site: u32, ip: u64, ret: u64, base: u32, fregs: u32, data: u32
+  ): i32 {
+    const handler = load<u32>(probe + which);
+    const private_ = load<u32>(probe, FPROBE_PRIVATE);
+    return load<u32>(probe, FPROBE_KIND) == FPROBE_KIND_WASM
+      ? call_indirect<i32>(handler, private_, ip, ret, fregs, data)
+      : callHost(task, handler, private_, site, ret, base, fregs, data);
   }
+}
+
+function callHost(
+  task: u32, handler: u32, private_: u32, site: u32, ret: u64, base: u32, fregs: u32, data: u32
+): i32 {
   store<u64>(task, ret, TASK_FPROBE + FPROBE_CALL_RET);
   store<u32>(task, data, TASK_FPROBE + FPROBE_CALL_DATA);
   store<u32>(task, private_, TASK_FPROBE + FPROBE_CALL_PRIVATE);
   return hostCall(handler, task + TASK_FPROBE, site, base, fregs);
+}
+
+/// The same, called.
+function callOut(
+  task: u32, probe: u32, which: u32, site: u32, ip: u64, ret: u64, base: u32, fregs: u32, data: u32
+): i32 {
+  return Client.call(task, probe, which, site, ip, ret, base, fregs, data);
 }
 
 /// How many words of arguments or results there are. The registers of a machine are none.

@@ -24,7 +24,7 @@ import { recursion_first, recursion_undisturbed, recursion_unlock, SHORT_OPEN } 
 import { frame_pop } from '../shadow-stack';
 import { SHORT_DONE, short_pop, short_push } from '../short';
 import { builtin_begin, builtin_calls_out, builtin_entry, builtin_exit } from './builtin';
-import { callOut } from './callback';
+import { Client } from './callback';
 import { fprobe_find } from './probe';
 import { sync } from '../task';
 
@@ -55,7 +55,7 @@ function plain(task: u32, site: u32, about: u32, probe: u32, builtin: bool, coun
   const lock = recursion_first(task, top - 1, RECURSION_LIST, ip, count);
   const serial = load<u32>(lock, LOCK_SERIAL);
   store<u64>(fregs, parent, FREGS_PARENT);
-  callOut(task, probe, FPROBE_ENTRY, site, ip, parent, 0, fregs, 0);
+  Client.call(task, probe, FPROBE_ENTRY, site, ip, parent, 0, fregs, 0);
   if (recursion_undisturbed(task, serial)) store<u64>(task, SHORT_OPEN, TASK_SHORT);
   else if (settle(task, top, lock, serial)) {
     recursion_unlock(task, lock);
@@ -101,7 +101,7 @@ export class OnlyProbe {
       const ret = load<u64>(base, FRAME_RET);
       const lock = recursion_first(task, base, RECURSION_CALLBACK, ip, count);
       const serial = load<u32>(lock, LOCK_SERIAL);
-      const result = callOut(task, probe, FPROBE_ENTRY, site, ip, ret, base, task + TASK_FREGS, words ? data : 0);
+      const result = Client.call(task, probe, FPROBE_ENTRY, site, ip, ret, base, task + TASK_FREGS, words ? data : 0);
       if (recursion_undisturbed(task, serial)) {
         store<u64>(task, SHORT_OPEN, TASK_SHORT);
         if (result) {
@@ -159,7 +159,7 @@ export class OnlyProbe {
       const serial = load<u32>(lock, LOCK_SERIAL);
       if (count) store<u64>(fregs, value, FREGS_WORDS);
       const site = <u32>(word >> FGRAPH_SITE_SHIFT);
-      callOut(task, probe, FPROBE_EXIT, site, ip, ret, cookie, fregs, words ? data : 0);
+      Client.call(task, probe, FPROBE_EXIT, site, ip, ret, cookie, fregs, words ? data : 0);
       if (recursion_undisturbed(task, serial)) {
         store<u64>(task, SHORT_OPEN, TASK_SHORT);
       } else {
