@@ -3,6 +3,7 @@
 // What is replaced is the property, not the function: who holds the function by another way calls it untraced. A function has
 // one stand-in, whatever properties it is found under, and a stand-in never gets one of its own.
 
+import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../engine.ts';
 import { badType, shown } from '../errors.ts';
 import { compileFilter, type FilterPair } from '../filter.ts';
@@ -99,10 +100,12 @@ export class JsTarget implements Target {
 
   setGates(words: Uint32Array): void {
     const { memory } = this.#calls.engine;
+    const handlers = memory.load32(layout.ABI_CALLING_MASK) | layout.SITE_HAS_OPS;
     const readers = wordReaders(memory);
     this.#gates.forEach((gate, k) => {
       const open = ((words[k >>> 5] >>> (k & 31)) & 1) !== 0;
-      gate.turn(open, open && (memory.siteUsers(gate.site) & readers) !== 0);
+      const users = open ? memory.siteUsers(gate.site) : 0;
+      gate.turn(open, (users & handlers) !== 0, (users & readers) !== 0);
     });
   }
 

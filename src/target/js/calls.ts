@@ -54,6 +54,7 @@ export class JsCalls {
 
   /// Tells the engine of an entry. Returns the cookie for `leave`; 0 = nothing to leave.
   enter(gate: Gate, args: readonly unknown[]): number {
+    if (!gate.shows) return this.#exports.enter(gate.site);
     const outer = this.args;
     this.args = args;
     const cookie = gate.words ? this.#enterWords(gate.site, args) : this.#exports.enter(gate.site);
@@ -63,6 +64,10 @@ export class JsCalls {
 
   /// Tells the engine of a return. Returns the result, or what a handler has put in its place.
   leave(gate: Gate, cookie: number, result: unknown, constructs: boolean): unknown {
+    if (!gate.shows) {
+      this.#exports.leave(cookie);
+      return result;
+    }
     const { result: outer, constructs: outerConstructs } = this;
     this.result = result;
     this.constructs = constructs;
@@ -141,6 +146,8 @@ export class Gate {
   site = 0;
   /// Somebody wants arguments and results as words.
   words = false;
+  /// Handlers run at entry or return, and may look at arguments and result.
+  shows = false;
   apply: Apply | undefined = undefined;
   construct: Construct | undefined;
   readonly #open: Traps;
@@ -157,7 +164,8 @@ export class Gate {
   }
 
   /// Opens or closes it, from the next call on.
-  turn(open: boolean, words: boolean): void {
+  turn(open: boolean, shows: boolean, words: boolean): void {
+    this.shows = shows;
     this.words = words;
     this.apply = open ? this.#open.apply : undefined;
     if (this.#constructs) this.construct = open ? this.#open.construct : constructUntraced;
