@@ -182,50 +182,34 @@ const constructUntraced: Construct = function (fn, args, newTarget) {
   return construct(fn as never, args, this.newTarget(newTarget) as never);
 };
 
+/// Both traps: of a call `second` is `this` and `third` the list of arguments, of `new` they are that list and `new.target`, which
+/// is a function. So there is one frame of ours on the program's stack, not two.
+function traced(this: Gate, fn: Callable, second: unknown, third: unknown[] | Callable): unknown {
+  const { calls } = this;
+  const { args: outerArgs, result: outerResult, constructs } = calls;
+  const mark = calls.begin();
+  let returned = false;
+  calls.depth++;
+  try {
+    const isNew = typeof third === 'function';
+    const args = (isNew ? second : third) as never[];
+    const cookie = calls.enter(this, args);
+    let result: unknown = isNew
+      ? construct(fn as never, args, this.newTarget(third) as never)
+      : apply(fn, second, args);
+    if (cookie !== 0) result = calls.leave(this, cookie, result, isNew);
+    returned = true;
+    return result;
+  } finally {
+    calls.depth--;
+    if (!returned) {
+      calls.args = outerArgs;
+      calls.result = outerResult;
+      calls.constructs = constructs;
+      calls.unwind(mark);
+    }
+  }
+}
+
 /// Entry at the call, return at the return.
-export const plainTraps: Traps = {
-  apply(fn, self, args) {
-    const { calls } = this;
-    const { args: outerArgs, result: outerResult, constructs } = calls;
-    const mark = calls.begin();
-    let returned = false;
-    calls.depth++;
-    try {
-      const cookie = calls.enter(this, args);
-      let result = apply(fn, self, args as never[]);
-      if (cookie !== 0) result = calls.leave(this, cookie, result, false);
-      returned = true;
-      return result;
-    } finally {
-      calls.depth--;
-      if (!returned) {
-        calls.args = outerArgs;
-        calls.result = outerResult;
-        calls.constructs = constructs;
-        calls.unwind(mark);
-      }
-    }
-  },
-  construct(fn, args, newTarget) {
-    const { calls } = this;
-    const { args: outerArgs, result: outerResult, constructs } = calls;
-    const mark = calls.begin();
-    let returned = false;
-    calls.depth++;
-    try {
-      const cookie = calls.enter(this, args);
-      let result: object = construct(fn as never, args, this.newTarget(newTarget) as never);
-      if (cookie !== 0) result = calls.leave(this, cookie, result, true) as object;
-      returned = true;
-      return result;
-    } finally {
-      calls.depth--;
-      if (!returned) {
-        calls.args = outerArgs;
-        calls.result = outerResult;
-        calls.constructs = constructs;
-        calls.unwind(mark);
-      }
-    }
-  },
-};
+export const plainTraps: Traps = { apply: traced, construct: traced as Construct };
