@@ -4,6 +4,7 @@ import { Buffer, type BufferOptions, checkOn } from './buffer.ts';
 import type { ClientHost } from './client.ts';
 import { EngineError } from './engine.ts';
 import { checkBoolean, checkFunction } from './options.ts';
+import { roomToCall } from './stack.ts';
 import type { Task, TaskObserver } from './tasks.ts';
 import { pageBatch } from './trace/decode.ts';
 import type { Batch } from './trace/events.ts';
@@ -61,6 +62,7 @@ export class TaskBuffers implements TaskObserver {
   }
   set on(on: boolean) {
     checkOn(on);
+    roomToCall();
     this.#on = on;
     for (const { buffer } of this.#buffers) buffer.on = on;
   }

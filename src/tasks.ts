@@ -10,7 +10,7 @@ import { badRange, badType, shown } from './errors.ts';
 import { Interrupts } from './interrupts.ts';
 import type { TaskCounts } from './memory.ts';
 import { checkFunction, checkString, readOptions } from './options.ts';
-import { roomToBegin, roomToEnd } from './stack.ts';
+import { roomToBegin, roomToCall, roomToEnd } from './stack.ts';
 
 const PID_MAX = 2 ** 29 - 1; // what a record has room for
 
@@ -76,12 +76,14 @@ export class Task {
 
   /// Makes it the current task. Returns the one before.
   switchTo(): Task {
+    roomToCall();
     return this.#tasks.switchTo(this);
   }
 
   /// Calls `run` on this task and goes back to the one that was current, however `run` ends.
   run<Result>(run: () => Result): Result {
     checkFunction('run: what is to run', run);
+    roomToCall();
     const before = this.#tasks.switchTo(this);
     try {
       return run();
@@ -93,6 +95,7 @@ export class Task {
   /// Makes it the current task until it is suspended, as a coroutine. Throws EBUSY for the current one, and for one that waits
   /// for another that it resumed.
   resume(): void {
+    roomToCall();
     this.#tasks.check(this);
     if (this.isCurrent || this.#resumer?.alive) throw new EngineError('EBUSY', `${shownTask(this)} runs already`);
     this.#resumer = this.#tasks.switchTo(this);
@@ -100,6 +103,7 @@ export class Task {
 
   /// Goes back to the task that resumed this one. Throws EINVAL when this is not the current one, or nobody resumed it.
   suspend(): void {
+    roomToCall();
     this.#tasks.check(this);
     const resumer = this.#resumer;
     if (!this.isCurrent) throw new EngineError('EINVAL', `${shownTask(this)} cannot be suspended: it does not run`);

@@ -39,7 +39,7 @@ import { Parents } from './parents.ts';
 import { type ProfileOptions, Profiler } from './profile.ts';
 import { Running } from './running.ts';
 import { Sites } from './sites.ts';
-import { roomToBegin, roomToEnd } from './stack.ts';
+import { roomToBegin, roomToCall, roomToEnd } from './stack.ts';
 import { type AttachOptions, type CallOptions, JsFunctions, type JsTarget } from './target/js.ts';
 import {
   compileWasm,
@@ -250,6 +250,7 @@ export class Tracer {
 
   /// Makes `task` the current one. Returns the one before. Throws ESRCH for a task that has exited, EINVAL for another tracer's.
   switchTo(task: Task): Task {
+    roomToCall();
     return this.#host.tasks.switchTo(task);
   }
 

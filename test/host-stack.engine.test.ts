@@ -12,6 +12,7 @@ import {
   type JsTarget,
   type LatencyTracer,
   type Machine,
+  MachineProgram,
   type Task,
   Tracer,
   type WasmTarget,
@@ -43,6 +44,7 @@ interface Scene {
   readonly calls: ReturnType<Tracer['startFunction']>;
   readonly profile: ReturnType<Tracer['startProfile']>;
   readonly heard: string[];
+  readonly program: MachineProgram;
   latency: LatencyTracer | undefined;
 }
 
@@ -57,6 +59,7 @@ function makeScene(): Scene {
     stackSize: 4096,
     stackWords: 64,
   });
+  machine.createTask({ pid: 78 });
   const heard: string[] = [];
   const entry = (event: { name: string }) => void heard.push(event.name);
   const gone = tracer.registerFgraph({ filter: 'two', entry });
@@ -84,6 +87,7 @@ function makeScene(): Scene {
     calls: tracer.startFunction({ filter: 'two', bufferPages: 1 }),
     profile: tracer.startProfile({ filter: 'o*' }),
     heard,
+    program: new MachineProgram().call(0).interrupt(layout.CONTEXT_IRQ).call(0).return().interruptEnd().return(),
     latency: undefined,
   };
 }
@@ -132,8 +136,8 @@ function seen(scene: Scene): unknown {
   const count = () => [
     ...[probe, plain, fresh].map(({ hits }) => hits),
     profile.rows().reduce((sum, { count }) => sum + count, 0),
-    graph.read().split('\n').length,
-    calls.read().split('\n').length,
+    graph.read().split('one').length,
+    calls.read().split('two').length,
     tracer.counts().entries,
   ];
   heard.length = 0;
@@ -144,11 +148,11 @@ function seen(scene: Scene): unknown {
   machine.call('f');
   const now = count();
   expect(tracer.currentTask).toBe(before);
-  expect(tracer.frames().length).toBe(0);
-  return [heard.join(' '), now.map((value, k) => value - was[k])];
+  const open = tracer.frames().length;
+  return [heard.join(' '), now.map((value, k) => value - was[k]), open];
 }
 
-/// The operation on a scene; `measured`: while a latency tracer runs.
+/// The operation on a scene; `measured`: while a latency tracer runs, `resumed`, `started`: the task, the machine is.
 const CASES: Readonly<Record<string, (scene: Scene) => unknown>> = {
   registerFgraph: ({ tracer, heard }) => tracer.registerFgraph({ entry: (event) => void heard.push(event.name) }),
   'registerFgraph again': ({ tracer, gone }) => tracer.registerFgraph(gone),
@@ -205,6 +209,22 @@ const CASES: Readonly<Record<string, (scene: Scene) => unknown>> = {
   'withoutIrqs, measured': ({ tracer }) => tracer.withoutIrqs(() => {}),
   'interrupt, measured': ({ tracer }) => tracer.interrupt('irq', () => {}),
   'unregister of a latency tracer, measured': ({ latency }) => latency!.unregister(),
+  attachModule: ({ tracer }) => tracer.attachModule({ f() {} }, { name: 'q' }),
+  'switchTo, of a task': ({ task }) => task.switchTo(),
+  'resume of a task': ({ task }) => task.resume(),
+  'pause of a task': ({ task }) => task.pause(),
+  'suspend of a task, resumed': ({ task }) => task.suspend(),
+  'disable of a probe': ({ probe }) => probe.disable(),
+  'clear of a profile': ({ profile }) => profile.clear(),
+  'on, of a graph': ({ graph }) => Object.assign(graph, { on: false }),
+  functionFork: ({ tracer }) => Object.assign(tracer, { functionFork: true }),
+  'tail call on a machine': ({ machine }) => machine.call('f', [], (inside) => inside.tailCall('f')),
+  'withoutIrqs on a machine': ({ machine }) => machine.withoutIrqs(() => {}),
+  'withoutPreemption on a machine, measured': ({ machine }) => machine.withoutPreemption(() => {}),
+  'switchTo, of a machine': ({ machine }) => machine.switchTo(machine.tasks[1]),
+  'run on a machine': ({ machine, program }) => machine.run(program, 3),
+  'start on a machine': ({ machine, program }) => machine.start(program),
+  'reset of a machine, started': ({ machine }) => machine.reset(),
   ftraceEnabled: ({ tracer }) => Object.assign(tracer, { ftraceEnabled: false }),
 };
 
@@ -230,6 +250,8 @@ const whole = (scene: Scene): unknown => ({ standing: standing(scene), seen: see
 test.each(Object.entries(CASES))('%s', (name, operation) => {
   const start = (): Scene => {
     const made = makeScene();
+    if (name.endsWith('resumed')) made.task.resume();
+    if (name.endsWith('started')) made.machine.start(new MachineProgram().call(0).irqsOff().call(0));
     if (name.endsWith('measured')) made.latency = made.tracer.startLatency('irqsoff', { filter: 'two' });
     return made;
   };

@@ -244,13 +244,15 @@ export class Fprobe {
 
   /// Takes effect with the next callback on any task. Before `register` too.
   disable(): void {
-    this.#flags |= fprobeLayout.FPROBE_FL_DISABLED;
+    const flags = this.#flags | fprobeLayout.FPROBE_FL_DISABLED;
     if (this.#handle !== 0n) this.#host.engine.exports.fprobe_enable(this.#handle, 0);
+    this.#flags = flags;
   }
 
   enable(): void {
-    this.#flags &= ~fprobeLayout.FPROBE_FL_DISABLED;
+    const flags = this.#flags & ~fprobeLayout.FPROBE_FL_DISABLED;
     if (this.#handle !== 0n) this.#host.engine.exports.fprobe_enable(this.#handle, 1);
+    this.#flags = flags;
   }
 
   get disabled(): boolean {

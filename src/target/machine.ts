@@ -12,7 +12,7 @@ import { badRange, badType, shown } from '../errors.ts';
 import { type Context, contextNumber } from '../interrupts.ts';
 import { checkBoolean, checkFunction, checkWord, readOptions } from '../options.ts';
 import type { AimedRegs } from '../regs.ts';
-import { roomToCall } from '../stack.ts';
+import { roomToCall, roomToEnd } from '../stack.ts';
 import type { MachineTypes } from './c-types.ts';
 import { MachineCpu, type MachineHost } from './machine-cpu.ts';
 import { registerFile } from './machine-description.ts';
@@ -82,6 +82,7 @@ export class Machine implements Target {
   /// Lets another task run; the one that ran is blocked until somebody switches back. Returns it.
   switchTo(task: MachineTask): MachineTask {
     this.#check('switchTo', task);
+    roomToCall();
     const before = this.#cpu.current;
     this.#cpu.switchTo(task);
     return before;
@@ -91,6 +92,7 @@ export class Machine implements Target {
   /// that runs.
   wake(task: MachineTask): void {
     this.#check('wake', task);
+    roomToCall();
     this.#cpu.inside(() => this.#cpu.do(layout.OP_WAKE, task.index, [], `waking ${task.comm}-${task.pid}`));
   }
 
@@ -134,6 +136,7 @@ export class Machine implements Target {
     const index = this.#index(name);
     const words = checkWords(`tail call of ${name}`, args);
     if (body !== undefined) checkFunction(`the body of ${name}`, body);
+    roomToCall();
     const task = this.#cpu.current;
     this.#cpu.do(layout.OP_TAIL, index, words, `the tail call of ${name}`);
     return this.#body(name, task, body);
@@ -202,12 +205,14 @@ export class Machine implements Target {
   /// Calls `body` with interrupts off, for the tracers `irqsoff` and `preemptirqsoff`.
   withoutIrqs<Result>(body: (machine: Machine) => Result): Result {
     checkFunction('withoutIrqs: what is to run', body);
+    roomToCall();
     return this.#cpu.inside(() => this.#host.tasks.interrupts.withoutIrqs(() => body(this)));
   }
 
   /// Calls `body` with preemption off, for the tracers `preemptoff` and `preemptirqsoff`.
   withoutPreemption<Result>(body: (machine: Machine) => Result): Result {
     checkFunction('withoutPreemption: what is to run', body);
+    roomToCall();
     return this.#cpu.inside(() => this.#host.tasks.interrupts.withoutPreemption(() => body(this)));
   }
 
@@ -219,18 +224,21 @@ export class Machine implements Target {
       throw badRange(`times is ${shown(times)}, expected 1 or more`);
     }
     checkProgram(program);
+    roomToEnd();
     this.#cpu.run(program, times);
   }
 
   /// Runs a program once that may leave calls, interrupts and sections open, or end some that are open; `reset` ends those.
   start(program: MachineProgram): void {
     checkProgram(program);
+    roomToEnd();
     this.#cpu.run(program, 0);
   }
 
   /// Unwinds whatever runs on any task and ends open sections; the first task is the current one then. Throws EBUSY while a
   /// handler runs.
   reset(): void {
+    roomToEnd();
     this.#cpu.reset();
   }
 
