@@ -47,6 +47,8 @@ export interface TraceRequest {
   /// the pid of its process stands too. An empty list of the first is no restriction.
   readonly pids: readonly number[];
   readonly notracePids: readonly number[];
+  /// `function-fork`: whether tasks that tasks of these lists fork belong to them, too.
+  readonly functionFork: boolean;
   /// What events carry besides (`funcgraph-args`, `-retval`, `-retaddr`), of a graph.
   readonly args: boolean;
   readonly retval: boolean;
@@ -74,6 +76,7 @@ const DEFAULTS: Omit<TraceRequest, 'directory' | 'started'> = {
   sleepTime: true,
   pids: [],
   notracePids: [],
+  functionFork: false,
   args: false,
   retval: false,
   retaddr: false,
@@ -156,7 +159,7 @@ function checkRequest(where: string, value: unknown): TraceRequest {
       refuse(key, `a list of whole numbers from 0 to ${PID_MAX}`);
     }
   }
-  for (const key of ['args', 'retval', 'retaddr', 'sleepTime']) {
+  for (const key of ['args', 'retval', 'retaddr', 'sleepTime', 'functionFork']) {
     if (typeof request[key] !== 'boolean') refuse(key, 'true or false');
   }
   if (!((request.threshold as number) >= 0)) refuse('threshold', 'microseconds of 0 or more');

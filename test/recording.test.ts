@@ -176,6 +176,9 @@ describe('requests', () => {
     [{ bufferPages: 3 }, 'bufferPages is 3, expected a power of two up to 65536'],
     [{ maxDepth: -1 }, 'maxDepth is -1, expected a whole number of 0 or more'],
     [{ threshold: Number.NaN }, 'threshold is null, expected microseconds of 0 or more'],
+    [{ pids: [1, -1] }, 'pids is [1,-1], expected a list of whole numbers from 0 to 2147483647'],
+    [{ notracePids: 7 as never }, 'notracePids is 7, expected a list of whole numbers'],
+    [{ functionFork: 1 as never }, 'functionFork is 1, expected true or false'],
     [{ stackWords: 3 }, 'stackWords is 3, expected 0, or 64 to 16777216'],
     [{ fliter: [] } as never, "has no field 'fliter'"],
   ])('%j is refused', (wishes, message) => {

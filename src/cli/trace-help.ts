@@ -39,7 +39,8 @@ Node (node …, npm run …, npx …), a script (app.js), or a program of WASI (
                        shows, that of the process); others are what the program makes of its own
                        by createTask of fprobe/register
       --notrace-pid PID[,PID]
-                       not on these tasks
+                       not on these tasks; with -O function-fork these and those are also
+                       what tasks of the list fork
   -O, --option OPTION  a trace option, or no and its name to switch it off:
                        ${wrap(TRACE_OPTION_NAMES, INDENT)}
   -C, --clock CLOCK    mono (default): nanoseconds; counter: event numbers, which cost nothing
@@ -55,7 +56,8 @@ Node (node …, npm run …, npx …), a script (app.js), or a program of WASI (
   -h, --help           this text
 
 The exit status is the program's, also when a signal ended it. Where the program succeeded: 2 when
-a GLOB matched nothing, 1 when --verify found a difference. 2 for a command line without sense.
+a GLOB matched nothing or no task has a PID, 1 when --verify found a difference. 2 for a command
+line without sense.
 
 examples:
   fprobe trace -- node app.js

@@ -24,6 +24,7 @@ interface Recorded {
   readonly retval?: boolean;
   readonly retaddr?: boolean;
   readonly sleepTime?: boolean;
+  readonly functionFork?: boolean;
 }
 
 type Switches = {
@@ -104,6 +105,11 @@ const OPTIONS: Readonly<Record<string, TraceOption>> = {
   'funcgraph-retval': recorded('retval'),
   'funcgraph-retval-hex': graph('retvalHex'),
   'funcgraph-retaddr': recorded('retaddr'),
+  'function-fork': {
+    set: (switches, on) => {
+      switches.recorded = { ...switches.recorded, functionFork: on };
+    },
+  },
   'sleep-time': {
     tracers: ['function_graph', 'profile'],
     set: (switches, on) => {

@@ -115,10 +115,11 @@ export class Recorder {
 
   /// Before anything can be recorded: no module is there yet.
   #setPids(user: GraphTracer | Profiler): void {
-    const { pids, notracePids } = this.request;
+    const { pids, notracePids, functionFork } = this.request;
     const own = (pid: number) => (pid === process.pid ? [pid, OWN_PID] : [pid]);
     if (pids.length > 0) user.setPids(pids.flatMap(own));
     if (notracePids.length > 0) user.setNotracePids(notracePids.flatMap(own));
+    if (functionFork) this.tracer.functionFork = true;
   }
 
   /// The clock of the tracer. Leaves what was recorded so far, each time after twice as long.

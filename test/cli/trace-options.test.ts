@@ -5,7 +5,11 @@ import { splitCommand } from '../../src/cli/usage.ts';
 describe('-O', () => {
   test('every option can be switched on and off', () => {
     for (const name of TRACE_OPTION_NAMES) {
-      const tracer = /^func[_-]/.test(name) ? 'function' : name === 'graph-time' ? 'profile' : 'function_graph';
+      const tracer = /^func(_|-(?!tion))/.test(name)
+        ? 'function'
+        : name === 'graph-time'
+          ? 'profile'
+          : 'function_graph';
       const on = parseTraceOptions([name], tracer);
       const off = parseTraceOptions([`no${name}`], tracer);
       const values = ({ graph, func, calls, recorded, overwrite, graphTime }: typeof on) =>

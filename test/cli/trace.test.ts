@@ -140,6 +140,17 @@ describe('what it prints', () => {
       expect({ end, stderr }).toEqual({ end: 2, stderr: "fprobe: -P '9' matches no task; nearest: 1, 7\n" });
     });
 
+    test('function-fork: what they fork belongs to them', async () => {
+      const forks = join(folder, 'forks.cjs');
+      const start = body.slice(0, body.indexOf('const nested'));
+      writeFileSync(forks, script(`${start} for (const one of [task, task.fork({ pid: 8 })]) one.run(wasm.run);`)[1]);
+      const pids = (trace: string) => trace.match(/coro-\d+(?= .*: run )/g);
+      const options = ['-p', 'function', '-P', '7'];
+      expect(pids((await traced(options, ['node', forks])).trace)).toEqual(['coro-7']);
+      const { trace } = await traced([...options, '-O', 'function-fork'], ['node', forks]);
+      expect(pids(trace)).toEqual(['coro-7', 'coro-8']);
+    });
+
     test('nosleep-time: what runs on them is not the time of who waits', async () => {
       const options = ['-p', 'profile', '-l', 'outer'];
       const ms = (trace: string) =>
