@@ -7,6 +7,7 @@ import { badType, shown } from './errors.ts';
 import { compileFilter, type FilterPair } from './filter.ts';
 import { type Callback, Failures, guarded, refusePromise } from './handlers.ts';
 import { LastSite } from './last-site.ts';
+import type { Memory } from './memory.ts';
 import { checkBoolean, checkString, readOptions } from './options.ts';
 import type { FtraceRegs } from './regs.ts';
 import type { Running } from './running.ts';
@@ -190,6 +191,7 @@ class FtraceCallback implements Callback {
   readonly #self: object;
   readonly #failures: Failures;
   readonly #name: string;
+  readonly #memory: Memory;
   readonly #running: Running;
   readonly #last: LastSite;
 
@@ -204,6 +206,7 @@ class FtraceCallback implements Callback {
     this.#self = self;
     this.#failures = failures;
     this.#name = name;
+    this.#memory = engine.memory;
     this.#running = running;
     this.#last = new LastSite(sites, engine.memory);
   }
@@ -212,7 +215,7 @@ class FtraceCallback implements Callback {
     const called = this.#last;
     if (site !== called.id) called.look(site);
     const { ip, regs } = called;
-    const parent = called.address(fregs + layout.FREGS_PARENT);
+    const parent = called.address(this.#memory.u32, fregs + layout.FREGS_PARENT);
     const running = this.#running;
     const outer = running.enter(0, called, fregs);
     try {

@@ -37,9 +37,8 @@ export class LastSite {
     this.#address = typeof this.ip === 'bigint' ? 0n : 0;
   }
 
-  /// The address at `at`, written as the site's own is. Mostly it is the one of last time.
-  address(at: number): TargetSite['ip'] {
-    const words = this.#memory.u32;
+  /// The address at `at` in memory, whose `words` are given, written as the site's own is. Mostly it is the one of last time.
+  address(words: Uint32Array, at: number): TargetSite['ip'] {
     const low = words[at >>> 2] | 0;
     const high = words[(at >>> 2) + 1] | 0;
     if (low !== this.#low || high !== this.#high) {

@@ -59,8 +59,9 @@ export class FprobeCallback implements Callback {
     const called = this.#last;
     if (site !== called.id) called.look(site);
     const { ip, regs } = called; // a handler inside of this one may be of another site
-    const from = this.#memory.load32(about + layout.FPROBE_CALL_DATA);
-    const ret = called.address(about + layout.FPROBE_CALL_RET);
+    const words = this.#memory.u32;
+    const from = words[(about + layout.FPROBE_CALL_DATA) >>> 2];
+    const ret = called.address(words, about + layout.FPROBE_CALL_RET);
     const running = this.#running;
     const outer = running.enter(0, called, fregs | this.#exit);
     let cancelled = 0;
@@ -68,7 +69,7 @@ export class FprobeCallback implements Callback {
       const result: unknown =
         from === 0
           ? apply(this.#handler, this.#self, [this.#probe, ip, ret, regs, null])
-          : this.#withData(from, ip, ret, regs);
+          : this.#withData(words, from, ip, ret, regs);
       if (result !== undefined && result !== 0) cancelled = this.#verdict(result);
       running.keep(outer);
     } catch (error) {
@@ -80,12 +81,11 @@ export class FprobeCallback implements Callback {
     return cancelled;
   }
 
-  #withData(from: number, ip: TargetSite['ip'], ret: TargetSite['ip'], regs: FtraceRegs): unknown {
+  #withData(words: Uint32Array, from: number, ip: TargetSite['ip'], ret: TargetSite['ip'], regs: FtraceRegs): unknown {
     const copy = this.#copy;
     if (this.#isLent) return this.#withAnother(from, ip, ret, regs);
     const { length } = copy;
     const at = from >>> 2;
-    const words = this.#memory.u32;
     for (let k = 0; k < length; k++) copy[k] = words[at + k];
     const above = words[at + length];
     this.#isLent = true;
