@@ -103,7 +103,7 @@ export class Interrupts {
   }
 
   #section<Result>(irqs: number, preemption: number, run: () => Result): Result {
-    roomToCall();
+    if (this.#observers.size > 0) roomToCall();
     this.change(irqs, preemption);
     try {
       return run();

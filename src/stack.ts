@@ -2,12 +2,12 @@
 // what the calls before it did. So what changes several things asks for room first, more than it can need, and there is nothing to
 // take back when it is refused. What a host does for that is one call with so many arguments that they fill it.
 //
-//   limit ──────────────────────────────► asked by who begins: 64 KiB
-//   limit ───────────► asked by who ends: 32 KiB, as who began does when something else goes wrong; he is not that much further down
+//   limit ──────────────────────────────► asked by who begins: 32 KiB
+//   limit ───────────► asked by who ends: 16 KiB, as who began does when something else goes wrong; he is not that much further down
 //
 // What is called more often, and has less to take back, asks for 4 KiB.
 
-const BEGIN_WORDS = 8192;
+const BEGIN_WORDS = 4096;
 const END_WORDS = BEGIN_WORDS / 2;
 const CALL_WORDS = 512;
 
