@@ -16,6 +16,7 @@ const COLD = [
   '*/manager/*',
   '*/control/*',
   '*/recursion/recursion_fregs',
+  '*/recursion/recursion_break_walkers',
   '*/recursion/recursion_next',
   '*/recursion/recursion_unlock',
   '*/tracer/graph-rules/graph_set_state',

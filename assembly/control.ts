@@ -39,7 +39,7 @@ export function heap_base(): u32 {
 export function task_reset(task: u32): i32 {
   if (!task_exists(task)) return -EINVAL;
   sync();
-  fgraph_restore(task, 0);
+  fgraph_restore(task, 0, 0);
   if (!load<u32>(task, TASK_BASE)) store<u32>(task, 0, TASK_HOOKED); // unless the clock has entered functions
   return 0;
 }
@@ -50,7 +50,7 @@ export function task_free(task: u32): i32 {
   if (!task_exists(task)) return -EINVAL;
   if (task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY;
   begin();
-  fgraph_restore(task, 0);
+  fgraph_restore(task, 0, 0);
   if (!task_exists(task) || task == current || load<u32>(task, TASK_RECURSION)) return -EBUSY; // the clock did it
   gops_leave_task(task);
   task_release(task);

@@ -29,8 +29,8 @@ import {
 } from './layout';
 import { ABI_FPROBE_GRAPH, ABI_FPROBE_OPS, FPROBE_OVERRUN, FPROBE_RECURSION } from './fprobe/layout';
 import {
-  lock_fregs, lock_serial, recursion_break, recursion_held, recursion_lock, recursion_mine, recursion_next,
-  recursion_undisturbed, recursion_unlock, recursion_works_on,
+  lock_fregs, lock_serial, recursion_break, recursion_break_walkers, recursion_held, recursion_lock, recursion_mine,
+  recursion_next, recursion_undisturbed, recursion_unlock, recursion_works_on,
 } from './recursion';
 import {
   Frame, frame_bitmap, frame_exists, frame_func, frame_of, frame_pop, frame_push, frame_site, makeBitmap,
@@ -349,13 +349,15 @@ export function fgraph_unwind(task: u32, from: u32): void {
   }
 }
 
-/// Puts the shadow stack back to `mark`: what lies above was left without returning, and so were the callbacks at work
-/// there.
-export function fgraph_restore(task: u32, mark: u32): void {
+/// Puts the shadow stack back to `top`: what lies above was left without returning, and so were the callbacks at work
+/// there, and there itself all walkers of plain ops but the `walkers` oldest.
+export function fgraph_restore(task: u32, top: u32, walkers: u32): void {
   sync();
-  // A walker of plain ops that began at this top has its base one byte below it.
-  if (recursion_held(task)) recursion_break(task, mark ? mark - 1 | 7 : 0);
-  fgraph_unwind(task, mark);
+  if (recursion_held(task)) {
+    recursion_break(task, top);
+    recursion_break_walkers(task, top, walkers);
+  }
+  fgraph_unwind(task, top);
 }
 
 /// After an event that `users` were asked about and `bitmap` took part in: opens a shorter way for the next one if it may.

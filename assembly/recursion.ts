@@ -10,12 +10,14 @@
 //   TASK_LOCKS       lock[10]: | base | serial | user whose entry handler runs | fregs |
 //
 // The walker of plain ops works on no frame; its base is one byte below the top. So the frames that its handlers push
-// and pop lie above it, and whoever puts the stack back to that top takes the lock away.
+// and pop lie above it. Whoever puts the stack back to that top may have come from below, past the walker, or be called by
+// one of its handlers: so a mark also says how many walkers there were.
 
 import {
-  CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX,
-  LOCK_INDEX_NONE, LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT,
-  TASK_FREGS, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION, TASK_SHORT,
+  CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX, LOCK_INDEX_NONE,
+  LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_INTERNAL, RECURSION_LIST,
+  RECURSION_LIST_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT, TASK_FREGS, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
+  TASK_SHORT,
 } from './layout';
 import { current, serial_next } from './task';
 
@@ -117,6 +119,25 @@ export function recursion_break(task: u32, base: u32): void {
   for (let bit: u32 = 0; bit < <u32>TASK_LOCK_COUNT; bit++) {
     const lock = lockAddress(task, bit);
     if (recursion_held(task) >> bit & 1 && load<u32>(lock, LOCK_BASE) >= base) recursion_unlock(task, lock);
+  }
+}
+
+/// Walkers of plain ops that are at work.
+export function recursion_walkers(task: u32): u32 {
+  return popcnt<u32>(load<u32>(task, TASK_RECURSION) & RECURSION_LIST_MASK);
+}
+
+/// Takes away the locks of walkers that began at `top` or above, newest first, until `kept` are left.
+export function recursion_break_walkers(task: u32, top: u32, kept: u32): void {
+  while (recursion_walkers(task) > kept) {
+    let newest: u32 = 0;
+    for (let bit: u32 = RECURSION_LIST; bit < <u32>RECURSION_INTERNAL; bit++) {
+      if (!(load<u32>(task, TASK_RECURSION) >> bit & 1)) continue;
+      const lock = lockAddress(task, bit);
+      if (!newest || <i32>(lock_serial(lock) - lock_serial(newest)) > 0) newest = lock;
+    }
+    if (load<u32>(newest, LOCK_BASE) + 1 < top) return;
+    recursion_unlock(task, newest);
   }
 }
 

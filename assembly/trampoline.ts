@@ -5,7 +5,11 @@ import { Direct, direct_leave_long } from './direct';
 import { set_enter, set_leave } from './direct-set';
 import { fgraph_enter, fgraph_enter_from, fgraph_leave, fgraph_restore } from './fgraph';
 import { fregs_enter, fregs_take, fregs_word } from './fregs';
-import { TASK_CALL_FP, TASK_HOOKED, TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_SHORT, TASK_STACK, TASK_STRAY, TASK_TOP } from './layout';
+import {
+  MARK_TOP, TASK_CALL_FP, TASK_HOOKED, TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_SHORT, TASK_STACK, TASK_STRAY,
+  TASK_TOP,
+} from './layout';
+import { recursion_walkers } from './recursion';
 import { SHORT_DONE, short_enter, short_leave } from './short';
 import { current, task_switch } from './task';
 
@@ -58,20 +62,21 @@ export function word(index: u32, value: i64): void {
   fregs_word(current, index, value);
 }
 
-/// The top of the shadow stack, never 0: a mark for `restore`.
+/// A mark for `restore`, never 0: the top of the shadow stack, and how many walkers of plain ops are at work.
 export function save(): u32 {
-  return load<u32>(current, TASK_TOP);
+  return load<u32>(current, TASK_TOP) | recursion_walkers(current);
 }
 
 /// Drops the frames above `mark`, counted in TASK_UNWOUND, and whatever callbacks were at work there. A mark above the
 /// top does nothing; one that is no address in the stack of the current task is counted in TASK_STRAY.
 export function restore(mark: u32): void {
   if (mark == load<u32>(current, TASK_TOP) && !load<u32>(current, TASK_RECURSION)) return;
-  if (mark < load<u32>(current, TASK_STACK) || mark > load<u32>(current, TASK_LIMIT)) {
+  const top = mark & MARK_TOP;
+  if (top < load<u32>(current, TASK_STACK) || top > load<u32>(current, TASK_LIMIT)) {
     store<u32>(current, load<u32>(current, TASK_STRAY) + 1, TASK_STRAY);
     return;
   }
-  fgraph_restore(current, mark);
+  fgraph_restore(current, top, mark & ~MARK_TOP);
 }
 
 // `enter` with the arguments as words, each function storing its own, and only for users who are called with them. Those of up

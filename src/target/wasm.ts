@@ -8,6 +8,7 @@
 // Calls from outside are told from calls inside by a flag that the module sets right before each inner call of a function
 // that both can reach; `#root` clears what a failed call left of it.
 
+import * as layout from '../../assembly/layout.ts';
 import type { Engine } from '../engine.ts';
 import * as abi from '../instrument/abi.ts';
 import { native } from '../native.ts';
@@ -166,7 +167,7 @@ export class WasmTarget implements Target {
       this.#unrooted ||= wasmFrames(false).length > 0;
       this.#set(abi.GLOBAL_VIA, 0);
     }
-    this.#set(abi.GLOBAL_ANY, watched ? this.#engine.exports.save() : 0);
+    this.#set(abi.GLOBAL_ANY, watched ? this.#engine.exports.save() & layout.MARK_TOP : 0);
     this.#watched = watched;
   }
 
@@ -228,7 +229,7 @@ export class WasmTarget implements Target {
           this.#putBack(mark);
         } catch {
           // The stack is nearly full, and the error on its way out must not be replaced by ours.
-          if (this.#roots === 0) this.#owed ||= mark;
+          if (this.#roots === 0) this.#owed ||= mark & layout.MARK_TOP; // by then its handler is over
         }
       }
       if (!this.#wanted && this.#roots === 0) this.setWatched(false);

@@ -309,7 +309,9 @@ test.each([...WAYS.map((way) => [...way, undefined] as const), ...WAYS.map((way)
 
 test('a walker of plain ops whose lock is taken away notices, though no frame goes', async () => {
   const logs = [true, false].map(async (isShort) => {
-    const world = await play(isShort, OPS, false, ({ engine: { exports } }) => exports.restore(exports.save()));
+    const world = await play(isShort, OPS, false, ({ engine: { exports } }) =>
+      exports.restore(exports.save() & layout.MARK_TOP),
+    );
     return [...world.log, world.result()];
   });
   expect(await logs[0]).toEqual(await logs[1]);

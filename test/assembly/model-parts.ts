@@ -58,6 +58,8 @@ export interface Lock {
   index: number;
   /// Of a walk through plain ops: it works on no frame, and what is pushed at its base lies above it.
   isWalk: boolean;
+  /// Of a walk: the later it began, the higher.
+  readonly order?: number;
 }
 
 export interface User {
@@ -142,12 +144,17 @@ export class ModelTask {
     return this.stack + word * WORD_SIZE;
   }
 
-  /// Takes away the locks for work at `base` and above. At a leave the frame at `base` is above a walk that began there.
-  breakLocks(base: number, isLeave = false): void {
-    this.locks = this.locks.map((lock) => {
-      const from = base + (lock?.isWalk && isLeave ? 1 : 0);
-      return lock && lock.base >= from ? undefined : lock;
-    });
+  /// Walks of plain ops at work, oldest first.
+  get walks(): Lock[] {
+    return this.locks.filter((lock) => lock?.isWalk).sort((a, b) => a!.order! - b!.order!) as Lock[];
+  }
+
+  /// Takes away the locks for work at `base` and above; of the walks that began there, all but the `walks` oldest.
+  breakLocks(base: number, walks = Number.POSITIVE_INFINITY): void {
+    const gone = new Set(this.locks.filter((lock) => lock && lock.base >= base + (lock.isWalk ? 1 : 0)));
+    const left = this.walks.filter((walk) => !gone.has(walk));
+    while (left.length > walks && left.at(-1)!.base >= base) gone.add(left.pop());
+    this.locks = this.locks.map((lock) => (gone.has(lock) ? undefined : lock));
   }
 
   /// What a callback at that level sees.

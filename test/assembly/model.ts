@@ -134,6 +134,7 @@ export class Model {
   }
 
   #sleepers = 0;
+  #walks = 0;
 
   #account(change: number): void {
     this.#sleepers += change;
@@ -185,7 +186,7 @@ export class Model {
     const { level, top } = task;
     let lock: Lock | undefined;
     if (this.mono || this.ops.calling > 0) {
-      lock = { base: top, index: -1, isWalk: true };
+      lock = { base: top, index: -1, isWalk: true, order: ++this.#walks };
       task.locks[bit] = lock;
       task.counts[level] = count;
     }
@@ -327,7 +328,7 @@ export class Model {
       task.stray++;
       return;
     }
-    if (task.held) task.breakLocks(frame.base, true);
+    if (task.held) task.breakLocks(frame.base);
     this.#unwind(task, frame.base + 1);
     const { level } = task;
     const bit = task.next(RECURSION_CALLBACK);
@@ -370,22 +371,23 @@ export class Model {
   }
 
   save(): number {
-    return this.current.addressOf(this.current.top);
+    const { current } = this;
+    return current.addressOf(current.top) | current.walks.length;
   }
 
   restore(mark: number): void {
     const task = this.current;
-    const word = (mark - task.stack) / WORD_SIZE;
+    const word = ((mark & layout.MARK_TOP) - task.stack) / WORD_SIZE;
     if (word === task.top && !task.held) return;
     if (word < 0 || word > task.limit) {
       task.stray++;
       return;
     }
-    this.reset(task, Math.ceil(word));
+    this.reset(task, word, mark & ~layout.MARK_TOP);
   }
 
-  reset(task: ModelTask, word = 0): void {
-    task.breakLocks(word);
+  reset(task: ModelTask, word = 0, walkers = 0): void {
+    task.breakLocks(word, walkers);
     this.#unwind(task, word);
   }
 

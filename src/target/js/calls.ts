@@ -85,7 +85,8 @@ export class JsCalls {
       this.#exports.restore(mark);
     } catch {
       // The stack is nearly full, and the error on its way out must not be replaced by ours.
-      this.#owed = this.#owed === 0 ? mark : min(this.#owed, mark);
+      const top = mark & layout.MARK_TOP; // by then its handler is over
+      this.#owed = this.#owed === 0 ? top : min(this.#owed, top);
     }
   }
 
