@@ -623,6 +623,38 @@ describe('leaving without returning', () => {
     expect(nest.complaint).toBeUndefined();
     expect(tracer.counts().stray).toBe(0);
   });
+
+  // What is not traced calls what is, ever further down, so that any call of ours may be the one that does not fit; wherever that
+  // was, the next call finds the stack and the locks as they should be.
+  const WATCHING: Record<string, (tracer: Tracer) => void> = {
+    'a graph with the clock mono': (tracer) => void tracer.startGraph({ bufferPages: 1 }),
+    handlers: (tracer) => void tracer.registerFgraph({ entry() {}, return() {} }),
+    ops: (tracer) => void tracer.registerFtrace({ call() {} }),
+    'a probe of entries': (tracer) => void tracer.registerFprobe({ filter: '*', entry() {} }),
+  };
+  test.each(Object.keys(WATCHING))('an overflow in the middle of a call, whatever is under way: %s', async (kind) => {
+    for (let pad = 0; pad < 60; pad++) {
+      const tracer = await Tracer.create(kind.includes('mono') ? {} : { clock: 'counter' });
+      tracers.add(tracer);
+      const object = { leaf: (n: number) => n };
+      tracer.attachObject(object, { name: 'o' });
+      WATCHING[kind](tracer);
+      let heard = 0;
+      const counter = tracer.registerFtrace({ call: () => void heard++ });
+      const recurse = (n: number): number => {
+        object.leaf(n);
+        return 1 + recurse(n + 1);
+      };
+      const begin = Array(pad).fill(0); // arguments, which shift all frames by a word each
+      for (let k = 0; k < 5; k++) expect(() => Reflect.apply(recurse, undefined, begin)).toThrow(RangeError);
+      heard = 0;
+      for (let k = 0; k < 10; k++) object.leaf(k);
+      expect({ pad, heard, frames: tracer.frames() }).toEqual({ pad, heard: 10, frames: [] });
+      counter.unregister();
+      for (const target of tracer.targets) tracer.detach(target);
+      tracers.delete(tracer);
+    }
+  });
 });
 
 function passes(call: () => void): boolean {

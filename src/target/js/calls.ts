@@ -21,6 +21,7 @@ import { wordOf } from './words.ts';
 // Kept from now: a program may trace `Reflect` and `Math`, too.
 const { apply, construct } = Reflect;
 const { min } = Math;
+const { MARK_TOP } = layout; // of a module it may be a call away, where none is left
 
 const NO_ARGUMENTS: readonly unknown[] = [];
 
@@ -35,7 +36,7 @@ export class JsCalls {
   /// Traced calls under way.
   depth = 0;
   /// Where a call could not put the shadow stack back to; 0 = nowhere.
-  #owed = 0;
+  owed = 0;
   readonly #exports: EngineExports;
   readonly #isMine: (ip: number) => boolean;
 
@@ -48,7 +49,7 @@ export class JsCalls {
 
   /// A mark for `unwind`.
   begin(): number {
-    if (this.depth === 0 && this.#owed !== 0) this.#payBack();
+    if (this.depth === 0 && this.owed !== 0) this.#payBack();
     return this.#exports.save();
   }
 
@@ -79,28 +80,22 @@ export class JsCalls {
     return replaced;
   }
 
-  /// A call that began at `mark` was left without returning.
+  /// A call that began at `mark` was left without returning. Throws when the stack is nearly full: what is owed then is `owed`.
   unwind(mark: number): void {
-    try {
-      this.#exports.restore(mark);
-    } catch {
-      // The stack is nearly full, and the error on its way out must not be replaced by ours.
-      const top = mark & layout.MARK_TOP; // by then its handler is over
-      this.#owed = this.#owed === 0 ? top : min(this.#owed, top);
-    }
+    this.#exports.restore(mark);
   }
 
   /// Puts the stack back where that is still owed. False while it cannot be told what is dead.
   settle(): boolean {
-    if (this.depth === 0 && this.#owed !== 0) this.#payBack();
-    return this.#owed === 0;
+    if (this.depth === 0 && this.owed !== 0) this.#payBack();
+    return this.owed === 0;
   }
 
   #payBack(): void {
-    const frames = Array.from(this.engine.memory.frames()).filter(({ base }) => base >= this.#owed);
+    const frames = Array.from(this.engine.memory.frames()).filter(({ base }) => base >= this.owed);
     // A frame of a module above may be alive. It drops ours with its own.
-    if (frames.every(({ ip }) => this.#isMine(ip))) this.#exports.restore(this.#owed);
-    this.#owed = 0;
+    if (frames.every(({ ip }) => this.#isMine(ip))) this.#exports.restore(this.owed);
+    this.owed = 0;
   }
 
   #enterWords(site: number, args: readonly unknown[]): number {
@@ -207,7 +202,13 @@ function traced(this: Gate, fn: Callable, second: unknown, third: unknown[] | Ca
       calls.args = outerArgs;
       calls.result = outerResult;
       calls.constructs = constructs;
-      calls.unwind(mark);
+      try {
+        calls.unwind(mark);
+      } catch {
+        // The stack is nearly full: too full for any call, and the error on its way out must not be replaced by ours.
+        const top = mark & MARK_TOP; // when it is paid back the handlers that run now are over
+        if (calls.owed === 0 || top < calls.owed) calls.owed = top;
+      }
     }
   }
 }
