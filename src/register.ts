@@ -7,12 +7,13 @@ import { isMainThread, threadId } from 'node:worker_threads';
 import { cacheFromEnvironment } from './cache.ts';
 import { onExit, onFatalSignal } from './hook/endings.ts';
 import { hookTerminate, Threads } from './hook/flush.ts';
+import { hookKill } from './hook/kill.ts';
 import { Modules } from './hook/modules.ts';
 import { Recorder } from './hook/recorder.ts';
 import { startWatcher } from './hook/watcher.ts';
 import { hookWebAssembly } from './hook/webassembly.ts';
 import { hookWorkers, takeInheritance } from './hook/workers.ts';
-import { REQUEST_VARIABLE, readRequest } from './session.ts';
+import { FATAL_SIGNALS, REQUEST_VARIABLE, readRequest } from './session.ts';
 import { Tracer } from './tracer.ts';
 
 const REGISTER = import.meta.url;
@@ -51,6 +52,7 @@ function record(recorder: Recorder, shared: SharedArrayBuffer | undefined): Thre
       complain(error);
     }
   };
+  const { directory } = recorder.request;
   const threads = new Threads(shared, threadId, () => write('terminate'));
   onExit(() => {
     if (isMainThread) threads.askAll();
@@ -65,7 +67,21 @@ function record(recorder: Recorder, shared: SharedArrayBuffer | undefined): Thre
       },
       () => watcher.seen(),
     );
-    const watcher = startWatcher(recorder.request.directory, prepare);
+    const watcher = startWatcher(directory, (signal) => {
+      const isFatal = prepare(signal);
+      threads.prepared();
+      return isFatal;
+    });
+    hookKill(directory, prepare);
+  } else {
+    hookKill(directory, (signal) => {
+      if (!FATAL_SIGNALS.includes(signal)) return;
+      // First: the main thread waits for all that have not written.
+      write('terminate');
+      threads.written();
+      threads.prepareMain(signal);
+      threads.runs(); // if we do
+    });
   }
   hookTerminate(threads);
   return threads;

@@ -19,6 +19,17 @@ import type { ClockName } from './tracer.ts';
 /// Name of the environment variable that holds the path of the request.
 export const REQUEST_VARIABLE = 'FPROBE_REQUEST';
 
+/// Signals that end a program which does not listen to them, and leave a recording then.
+export const FATAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+
+/// What `fprobe trace` passes on to the program.
+export const SESSION_SIGNALS: readonly NodeJS.Signals[] = [...FATAL_SIGNALS, 'SIGUSR1', 'SIGUSR2'];
+
+/// The file that a process of the session touches before it sends a signal to its process group, to which `fprobe trace` belongs.
+export function groupSignalPath(directory: string, signal: NodeJS.Signals): string {
+  return join(directory, `group-${signal}`);
+}
+
 /// Bytes; command lines are shorter.
 const REQUEST_MAX = 1 << 24;
 

@@ -2,8 +2,9 @@
 // what was recorded, and then end as it did.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FATAL_SIGNALS, groupSignalPath, SESSION_SIGNALS } from '../session.ts';
 import type { Launch } from './command.ts';
 import { UsageError } from './usage.ts';
 
@@ -15,23 +16,24 @@ export interface Ending {
 
 /// In the session's directory: tells a program that is too busy for a signal to write what it has.
 const INTERRUPT = 'interrupt';
-const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 /// Those that a terminal sends to all processes in front of it, the child among them.
 const FROM_TERMINAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGHUP'];
-const DEADLY: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+/// How long after it was sent a signal may arrive that the program has sent to all of us, in milliseconds.
+const GROUP_MS = 2000;
 
 /// Runs a program to its end. Throws UsageError when it cannot be started.
 export async function runChild(launch: Launch, env: NodeJS.ProcessEnv, directory: string): Promise<Ending> {
   const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   let child: ChildProcess | undefined;
   const forward = (signal: NodeJS.Signals): void => {
+    if (isFromGroup(directory, signal)) return; // the program has it already
     try {
-      if (DEADLY.includes(signal)) writeFileSync(join(directory, INTERRUPT), signal);
+      if (FATAL_SIGNALS.includes(signal)) writeFileSync(join(directory, INTERRUPT), signal);
     } catch {} // the program has removed the directory: it gets the signal all the same
     if (!(hasTerminal && FROM_TERMINAL.includes(signal))) child?.kill(signal);
   };
   // Before the child is there: a signal must not find us alone.
-  for (const signal of FORWARDED) process.on(signal, forward);
+  for (const signal of SESSION_SIGNALS) process.on(signal, forward);
   try {
     return await new Promise<Ending>((resolve, reject) => {
       child = spawn(launch.file, launch.args, { env, stdio: 'inherit' });
@@ -39,7 +41,16 @@ export async function runChild(launch: Launch, env: NodeJS.ProcessEnv, directory
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });
   } finally {
-    for (const signal of FORWARDED) process.off(signal, forward);
+    for (const signal of SESSION_SIGNALS) process.off(signal, forward);
+  }
+}
+
+/// Whether the program itself has sent this signal, to its process group.
+function isFromGroup(directory: string, signal: NodeJS.Signals): boolean {
+  try {
+    return Date.now() - statSync(groupSignalPath(directory, signal)).mtimeMs < GROUP_MS;
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,7 @@
 // Every way in which a thread can end on its own terms: the `exit` event for most, and the signals that kill a process which does
 // not listen to them. Those have to be listened to; the program does not see that anybody does.
 
-const FATAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+import { FATAL_SIGNALS } from '../session.ts';
 
 /// Calls `write` when the thread ends. Registered for good.
 export function onExit(write: () => void): void {
@@ -21,7 +21,7 @@ export function onExit(write: () => void): void {
 /// sending it again: true when it is now fatal.
 export function onFatalSignal(write: () => void, seen: () => void): (signal: NodeJS.Signals) => boolean {
   const ours = new Map<NodeJS.Signals, () => void>();
-  const { listeners, rawListeners, listenerCount, eventNames } = process;
+  const { listeners, rawListeners, listenerCount, eventNames, kill } = process;
   const hidden = (event: unknown, list: readonly unknown[]): unknown[] => {
     const own = ours.get(event as NodeJS.Signals);
     return own ? list.filter((listener) => listener !== own) : [...list];
@@ -38,12 +38,12 @@ export function onFatalSignal(write: () => void, seen: () => void): (signal: Nod
   const listen = (signal: NodeJS.Signals): void => {
     const own = () => {
       seen();
-      if (prepare(signal)) process.kill(process.pid, signal);
+      if (prepare(signal)) kill(process.pid, signal);
     };
     ours.set(signal, own);
     process.on(signal, own);
   };
-  for (const signal of FATAL) listen(signal);
+  for (const signal of FATAL_SIGNALS) listen(signal);
   // When the program stops listening, Node would stop too, or the program took ours along.
   process.on('removeListener', (event: string | symbol) => {
     const signal = event as NodeJS.Signals;

@@ -2,17 +2,23 @@
 // or the end of the process) never gets to run again, so whoever ends it asks first and waits a moment.
 //
 //   shared memory, one i32 for each thread id:  0 not known   1 runs   2 has written
+//                  one i32 behind them:         how often the main thread was prepared for a signal
 //
 // The one who asks blocks meanwhile: to the program, nothing happens between its call and what it called for.
 
 import workerThreads, { BroadcastChannel } from 'node:worker_threads';
+import { preparation } from './watcher.ts';
 
 const SLOTS = 4096;
+/// Index of the word behind those of the threads.
+const PREPARED = SLOTS;
 const RUNS = 1;
 const WRITTEN = 2;
 /// How long a thread has to answer. One that does not is inside a long call, or waits in one; so may be the next.
 const PATIENCE_MS = 500;
 const PATIENCE_MIN_MS = 30;
+/// How long the main thread has to prepare for a signal, other threads to be asked by it included.
+const PREPARE_MS = 2000;
 
 export class Threads {
   readonly shared: SharedArrayBuffer;
@@ -23,7 +29,7 @@ export class Threads {
 
   /// `write` writes this thread's recording.
   constructor(shared: SharedArrayBuffer | undefined, tid: number, write: () => void) {
-    this.shared = shared ?? new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT);
+    this.shared = shared ?? new SharedArrayBuffer((SLOTS + 1) * Int32Array.BYTES_PER_ELEMENT);
     this.#slots = new Int32Array(this.shared);
     this.#tid = tid;
     this.#channel = new BroadcastChannel(`fprobe ${process.pid}`);
@@ -33,6 +39,11 @@ export class Threads {
       this.written();
     };
     this.#channel.unref();
+    this.runs();
+  }
+
+  /// This thread may have more to write.
+  runs(): void {
     this.#mark(RUNS);
   }
 
@@ -45,6 +56,23 @@ export class Threads {
     if (this.#tid >= SLOTS) return;
     Atomics.store(this.#slots, this.#tid, state);
     Atomics.notify(this.#slots, this.#tid);
+  }
+
+  /// Of the main thread: it was prepared for a signal.
+  prepared(): void {
+    Atomics.add(this.#slots, PREPARED, 1);
+    Atomics.notify(this.#slots, PREPARED);
+  }
+
+  /// Of another thread: has the main thread prepare for a signal, whatever it is doing, and waits for it.
+  prepareMain(signal: NodeJS.Signals): void {
+    const { Session } = process.getBuiltinModule('node:inspector');
+    const session = new Session();
+    session.connectToMainThread();
+    const before = Atomics.load(this.#slots, PREPARED);
+    session.post('Runtime.evaluate', { expression: preparation(signal) });
+    Atomics.wait(this.#slots, PREPARED, before, PREPARE_MS);
+    session.disconnect();
   }
 
   /// Has all other threads of the process write.

@@ -14,6 +14,9 @@ const KEY = 'fprobe.interrupt';
 /// How long the main thread has to notice a signal.
 const GRACE_MS = 400;
 
+/// What the inspector is to evaluate in the main thread, to prepare it for a signal.
+export const preparation = (signal: string): string => `process[Symbol.for('${KEY}')]('${signal}')`;
+
 export interface Watcher {
   /// A signal has arrived in the main thread.
   seen(): void;
@@ -23,7 +26,7 @@ export interface Watcher {
 export function startWatcher(directory: string, prepare: (signal: NodeJS.Signals) => boolean): Watcher {
   Object.defineProperty(process, Symbol.for(KEY), { value: prepare });
   const flag = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const workerData = { directory, flag, key: KEY, grace: GRACE_MS };
+  const workerData = { directory, flag, expression: preparation(SIGNAL), signalName: SIGNAL, grace: GRACE_MS };
   // No environment: what the program's threads are to be hooked by is there.
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(THREAD)}`), {
     ...{ workerData, env: {}, execArgv: [], stdin: false },
@@ -37,11 +40,14 @@ export function startWatcher(directory: string, prepare: (signal: NodeJS.Signals
   };
 }
 
+/// Stands for the signal's name.
+const SIGNAL = 'SIGNAL';
+
 const THREAD = `
 import { readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
-const { directory, flag, key, grace } = workerData;
+const { directory, flag, expression, signalName, grace } = workerData;
 const file = join(directory, 'interrupt');
 let told = false;
 function look() {
@@ -58,7 +64,7 @@ function look() {
     const { Session } = await import('node:inspector');
     const session = new Session();
     session.connectToMainThread();
-    session.post('Runtime.evaluate', { expression: 'process[Symbol.for("' + key + '")]("' + signal + '")' }, (_, answer) => {
+    session.post('Runtime.evaluate', { expression: expression.replace(signalName, signal) }, (_, answer) => {
       session.disconnect(); // first: Node waits for debuggers at its end
       told = false;
       if (answer?.result.value === true) process.kill(process.pid, signal);

@@ -274,6 +274,15 @@ describe('how it ends', () => {
     expect(readFileSync(output, 'utf8')).toContain('run() {');
   });
 
+  test('what the program sends to its whole group, us included, it gets once', async () => {
+    const body = `let heard = 0; process.on("SIGTERM", () => heard++); wasm.run(); process.kill(0, "SIGTERM");
+      setTimeout(() => console.log("heard", heard), 700)`;
+    const command = ['node', ...script(body)];
+    const leader = ['--wait', process.execPath, join(root, 'dist/src/cli/main.js'), 'trace', '-p', 'profile'];
+    const { end, stdout } = await run('setsid', [...leader, ...command]);
+    expect({ end, heard: stdout.split('\n')[0] }).toEqual({ end: 0, heard: 'heard 1' });
+  });
+
   test('a program too busy for a signal ends by it all the same', async () => {
     const output = newFile();
     const command = ['node', ...script('console.log("ready"); wasm.run(); wasm.spin()')];
