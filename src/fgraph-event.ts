@@ -59,12 +59,12 @@ export class FgraphEvent {
 
   /// Recorded frames below this one on the task; the outermost has 0. The same at entry and at return.
   get depth(): number {
-    return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#task() + layout.TASK_DEPTH) | 0;
+    return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#home() + layout.TASK_DEPTH) | 0;
   }
 
   /// Calls on this task that found no room on its shadow stack so far.
   get overrun(): number {
-    return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#task() + layout.TASK_OVERRUN);
+    return this.#frame === 0 ? this.#over() : this.#memory.load32(this.#home() + layout.TASK_OVERRUN);
   }
 
   /// Where the function returns to. Without a CPU: address of the nearest enclosing function that is recorded; 0 when the host
@@ -76,6 +76,11 @@ export class FgraphEvent {
   /// Identity of the return slot. Without a CPU: of that function's activation, 0 for the host's.
   get retp(): number | bigint {
     return this.#address(layout.FRAME_RETP);
+  }
+
+  /// The task on whose stack the frame is: the current one, unless the handler has switched tasks.
+  #home(): number {
+    return this.#memory.taskOf(this.#frame, this.#task());
   }
 
   #address(offset: number): number | bigint {

@@ -45,11 +45,13 @@ export class MachineModule {
     try {
       const { call = () => 0 } = this.#imports;
       const instance = new native.Instance(module, { env: this.#engine.exports, fprobe: { call } });
-      this.#exports = instance.exports as MachineExports;
+      const exports = instance.exports as MachineExports;
+      if (typeof exports.machine_run !== 'function') throw new TypeError('it exports no machine_run');
+      this.#exports = exports;
+      return exports;
     } catch (error) {
       throw notMachine(error);
     }
-    return this.#exports;
   }
 }
 

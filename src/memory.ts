@@ -144,6 +144,18 @@ export class Memory {
     return this.load32(task + layout.TASK_STACK);
   }
 
+  #isOn(task: number, frame: number): boolean {
+    return frame >= this.load32(task + layout.TASK_STACK) && frame < this.load32(task + layout.TASK_LIMIT);
+  }
+
+  /// The task on whose shadow stack a frame is: `current` if it may be.
+  taskOf(frame: number, current: number): number {
+    if (this.#isOn(current, frame)) return current;
+    let task = this.load32(layout.ABI_TASKS);
+    while (task !== 0 && !this.#isOn(task, frame)) task = this.load32(task + layout.TASK_NEXT);
+    return task === 0 ? current : task;
+  }
+
   /// The frames on a task's shadow stack, newest first: where they begin (the mark that drops them), their sites and
   /// where those are; of a machine's frames `ip` is not exact.
   *frames(task = this.#exports.task_current()): Generator<{ base: number; site: number; ip: number }> {

@@ -60,7 +60,9 @@ export class Pids implements TaskObserver {
 
   begin(task: Task, parent?: Task): void {
     if (this.follows && parent) {
-      for (const { filter } of this.#filters.values()) edit(filter, parent.pid, (pids) => [...pids, task.pid]);
+      for (const { filter } of this.#filters.values()) {
+        edit(filter, parent.pid, (pids) => (pids.includes(task.pid) ? pids : [...pids, task.pid]));
+      }
     }
     this.#tell(task);
   }

@@ -42,8 +42,6 @@ const inJavaScript: Make = async (tracer, body) => {
 interface Open {
   readonly event?: FgraphEvent;
   readonly name: string;
-  /// Of plain ops.
-  readonly isOps: boolean;
 }
 
 const codeOf = (run: () => unknown): unknown => {
@@ -96,7 +94,7 @@ async function shake(make: Make, seed: number) {
 
   const overflow = (): number => 1 + overflow();
   /// What every handler does: `look` says what it sees of its call.
-  const act = (event: FgraphEvent | undefined, fregs: FtraceRegs, look: () => string, isOps = false): void => {
+  const act = (event: FgraphEvent | undefined, fregs: FtraceRegs, look: () => string): void => {
     const name = look();
     seen.handlers++;
     if (open.length > 0) seen.nested++;
@@ -104,7 +102,7 @@ async function shake(make: Make, seed: number) {
       if (other.event) same('event of an outer handler', other.event.name.slice(-2), other.name);
     if (event) events.add(event);
     views.add(fregs);
-    open.push({ event, name, isOps });
+    open.push({ event, name });
     try {
       while (random.oneIn(3)) {
         call();
@@ -173,7 +171,7 @@ async function shake(make: Make, seed: number) {
   const ops = tracer.registerFtrace({
     filter: '*[ac]',
     call(_ip, _parent, fregs) {
-      act(undefined, fregs, () => nameOf(fregs.argument(0)), true);
+      act(undefined, fregs, () => nameOf(fregs.argument(0)));
     },
   });
   for (const entryDataSize of [0, 8]) {

@@ -186,6 +186,9 @@ describe('function-fork (H14)', () => {
     expect(calls).toBe(2); // of `free` alone
     child.exit();
     expect(user.notracePids).toEqual([7, 9]);
+    user.setNotracePids([7, 12]);
+    other.fork({ pid: 12 });
+    expect(user.notracePids).toEqual([7, 12]);
   });
 
   test('a list that exits have emptied still holds; a new one replaces it', async () => {

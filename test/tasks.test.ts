@@ -269,6 +269,57 @@ test('switched in the middle of a handler', async () => {
   expect(main.counts()).toMatchObject({ entries: 2, returns: 2, unwound: 0, stray: 0 });
 });
 
+test('an event is of its own task, also when the handler has switched to another one', async () => {
+  const { tracer, f } = await start();
+  const main = tracer.currentTask;
+  const other = tracer.createTask({ stackWords: 64 });
+  const seen: unknown[] = [];
+  tracer.registerFgraph({
+    filter: 'leaf',
+    entry(event) {
+      const own = [event.depth, event.overrun, event.name];
+      other.switchTo();
+      seen.push(own, [event.depth, event.overrun, event.name]);
+      main.switchTo();
+    },
+  });
+  f.leaf();
+  expect(seen).toEqual([
+    [0, 0, 'leaf'],
+    [0, 0, 'leaf'],
+  ]);
+});
+
+test('a call that fell asleep before it was accepted takes no time, rather than less than none', async () => {
+  const { tracer } = await start();
+  const main = tracer.currentTask;
+  const other = tracer.createTask();
+  const object = {
+    f() {
+      for (let k = 0; k < 3; k++) object.h();
+      tracer.switchTo(main);
+    },
+    g: () => object.f(),
+    h() {},
+  };
+  const target = tracer.attachObject(object, { name: 'o' });
+  tracer.registerFgraph({
+    filter: 'o.f',
+    entry() {
+      tracer.switchTo(other);
+      for (let k = 0; k < 20; k++) object.h();
+    },
+    return() {},
+  });
+  const long = tracer.startGraph({ filter: ['o.f', 'o.g'], sleepTime: false, threshold: 500 });
+  const all = tracer.startGraph({ filter: ['o.f', 'o.g'], sleepTime: false });
+  tracer.startGraph({ filter: 'o.h' });
+  object.g();
+  expect(long.read()).not.toMatch(/o\.[fg]/);
+  expect(all.read()).toMatch(/o\.f/);
+  tracer.detach(target);
+});
+
 test('exit unwinds what is left, and records that', async () => {
   const { tracer, f, imports } = await start();
   const graph = tracer.startGraph({ bufferPages: 1 });

@@ -93,7 +93,10 @@ export function graph_exit(
   if (!ring || !at) return;
   const size = data_size(at);
   let call = load<u64>(at - size);
-  if (size > <u32>WORD_SIZE) call += load<u64>(task, TASK_SLEEP) - load<u64>(at - WORD_SIZE);
+  if (size > <u32>WORD_SIZE) {
+    call += load<u64>(task, TASK_SLEEP) - load<u64>(at - WORD_SIZE);
+    if (call > time) call = time; // accepted while its handler had already put the task to sleep
+  }
   const threshold = load<u64>(gops_address(index), GOPS_THRESHOLD);
   if (threshold && time - call < threshold) return;
   const fregs = lock_fregs(lock);

@@ -474,9 +474,9 @@ export class Model {
     const called = frame.call.get(index);
     if (untraced || !called) return;
     let call = called.time;
-    if (called.asleep !== undefined) call += task.asleep - called.asleep;
+    if (called.asleep !== undefined) call = Math.min(call + task.asleep - called.asleep, time);
     const { threshold } = this.users[index]!;
-    if (threshold && time >= call && time - call < threshold) return;
+    if (threshold && time - call < threshold) return;
     task.rings[index]?.record({ type, site: frame.site, time, depth, call });
   }
 

@@ -55,7 +55,8 @@ test('what cannot be read, and what is no machine', async () => {
   await expect(Fresh.createSync({ engine }).loadMachine()).rejects.toThrow(
     /^cannot read \S+\/machine\.wasm: Error: 404 Not Found; pass its bytes, or make it: npm run build:engine \(ENOENT\)$/,
   );
-  for (const machine of [engine, new Uint8Array(8), new WebAssembly.Module(engine)]) {
+  const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  for (const machine of [engine, new Uint8Array(8), empty, new WebAssembly.Module(engine)]) {
     const message =
       /^not a machine for this engine: .*; pass the bytes of the machine\.wasm beside its fprobe\.wasm \(EINVAL\)$/;
     const tracer = Tracer.createSync({ engine, machine });
