@@ -2,7 +2,17 @@
 // those that an entry of the package leads to.
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
@@ -34,6 +44,8 @@ for (const { path, text } of outputFiles) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, withNames(text));
 }
+// What `npx fprobe` runs in a checkout; npm does the same where it installs.
+for (const name of PROGRAMS) chmodSync(`${OUT}/${name}.js`, 0o755);
 for (const name of ['fprobe.wasm', 'machine.wasm', 'fprobe.h']) cpSync(`build/${name}`, `dist/build/${name}`);
 const declarations = reachable(LIBRARY.map((name) => resolve(OUT, `${name}.d.ts`)));
 for (const path of declarations) writeFileSync(path, withWasmTypes(path, readFileSync(path, 'utf8')));

@@ -74,8 +74,8 @@ export interface TracerOptions {
   /// calls are not recorded. One whose frame has no room is counted as overrun; one whose frame fits, but not the users' data
   /// on it, is not, nor are those inside it (spec/fgraph.md §4). Default 131074 (1 MiB, some 21,800 activations).
   readonly stackWords?: number;
-  /// The engine's bytes, for hosts that cannot read `build/fprobe.wasm` themselves.
-  readonly engine?: BufferSource;
+  /// The engine's bytes, or its module, for hosts that cannot read `build/fprobe.wasm` themselves.
+  readonly engine?: BufferSource | WebAssembly.Module;
   /// The same of `build/machine.wasm`, or its module, for `machine`. Read when the first machine is made, not before.
   readonly machine?: BufferSource | WebAssembly.Module;
 }

@@ -117,7 +117,7 @@ interface Scene {
 }
 
 function makeScene(): Scene {
-  const tracer = Tracer.createSync({ clock: 'counter', stackWords: 600, engine: engineModule as never });
+  const tracer = Tracer.createSync({ clock: 'counter', stackWords: 600, engine: engineModule });
   const { instance, target: wasm } = tracer.instantiateSync(bytes);
   const object = { method: () => 1 };
   const js = tracer.attachObject(object);

@@ -1,7 +1,7 @@
 // The compiled files as who installs the package has them: what is in dist/, and how others take it in.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -46,6 +46,11 @@ test('the compiled library finds its engine and its machine, read as files and f
   );
 });
 
+test('programs can be run where they were built', () => {
+  const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const path of Object.values<string>(bin)) expect(statSync(join(root, path)).mode & 0o111).toBe(0o111);
+});
+
 describe('what is packed', () => {
   const folder = mkdtempSync(join(tmpdir(), 'fprobe-pack-'));
   const modules = join(folder, 'node_modules');
@@ -85,6 +90,7 @@ import { instrument } from 'fprobe/instrument';
 import { tracer as hooked } from 'fprobe/register';
 const bytes = new Uint8Array(8);
 const tracer: Tracer = await Tracer.create({ engine: bytes });
+export const other = Tracer.createSync({ engine: tracer.compileSync(bytes), machine: tracer.compileSync(bytes) });
 const { instance, target } = await tracer.instantiate(bytes, { js: { f: () => 1 } });
 const exports: object = instance.exports;
 const sites: number = target.sites.length + (target satisfies WasmTarget).notrace.length;

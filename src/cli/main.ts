@@ -48,9 +48,9 @@ async function main([name, ...args]: string[]): Promise<number> {
   return command.run(args);
 }
 
-// A reader that has seen enough (`fprobe list … | head`) is no failure.
+// A reader that has seen enough (`fprobe list … | head`) is no failure, and there may be more to do and to say elsewhere.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
+  if (error.code === 'EPIPE') return;
   process.stderr.write(`fprobe: cannot write to standard output: ${reason(error)}\n`);
   process.exit(EXIT_USAGE);
 });

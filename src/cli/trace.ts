@@ -52,7 +52,8 @@ const OPTIONS = {
 } as const;
 
 export async function trace(args: string[]): Promise<number> {
-  const [own, command] = splitCommand(args, OPTIONS);
+  // Bare, it does not take the next word.
+  const [own, command] = splitCommand(args, { ...OPTIONS, verify: { type: 'boolean' } });
   const { values } = parse('fprobe trace --help', {
     args: own.map((arg) => (arg === '--verify' ? `--verify=${DEFAULT_VERIFY_RATE}` : arg)),
     options: OPTIONS,
@@ -110,7 +111,6 @@ export async function trace(args: string[]): Promise<number> {
     );
     const { recordings, problems } = collect(directory);
     const threads = inOrder(recordings);
-    process.exitCode = ending.code ?? EXIT_USAGE; // for a reader of our output that has seen enough
     const pieces =
       tracer === 'profile'
         ? [profileReport(threads, { sort, ...table })]
@@ -178,11 +178,15 @@ function found(directory: string, problems: string[]): string[] {
   }
 }
 
-/// Writes all pieces to the file, or to standard output at the pace of its reader.
+/// Writes all pieces to the file, or to standard output at the pace of its reader, who may have seen enough before the last.
 async function print(pieces: Iterable<string>, file: number | undefined): Promise<void> {
+  if (file !== undefined) {
+    for (const piece of pieces) writeFileSync(file, piece);
+    return;
+  }
   for (const piece of pieces) {
-    if (file !== undefined) writeFileSync(file, piece);
-    else if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+    const error = await new Promise<unknown>((resolve) => process.stdout.write(piece, resolve));
+    if (error) return; // src/cli/main.ts listens, too
   }
 }
 

@@ -12,12 +12,29 @@ export class UsageError extends Error {
 
 /// `parseArgs` of Node, its errors in the form of ours; `help` is what tells more.
 export function parse<T extends ParseArgsConfig>(help: string, config: T): ReturnType<typeof parseArgs<T>> {
+  const { args = [], options = {} } = config;
   try {
-    return parseArgs(config);
+    return parseArgs({ ...config, args: withNegative(args, options) });
   } catch (error) {
     const [message] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(`${message}, see ${help}`);
   }
+}
+
+/// A negative number behind an option that takes a value is that, not another option: who reads it knows what to say about it.
+function withNegative(args: readonly string[], options: NonNullable<ParseArgsConfig['options']>): string[] {
+  const takes = (arg: string | undefined): boolean =>
+    Object.entries(options).some(
+      ([name, { type, short }]) =>
+        type === 'string' && (arg === `--${name}` || (short !== undefined && arg === `-${short}`)),
+    );
+  const joined: string[] = [];
+  for (const arg of args) {
+    const before = joined.at(-1);
+    if (/^-\d/.test(arg) && takes(before)) joined.push(`${joined.pop()}${before!.startsWith('--') ? '=' : ''}${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
 }
 
 /// The bytes of a file that the user named.

@@ -209,6 +209,14 @@ describe('what it prints', () => {
     await expect.poll(() => readdirSync(temporary), { timeout: 20_000 }).toEqual([]);
   });
 
+  test('what there is to say is said to the end, whatever the reader has seen', async () => {
+    const command = `{ "${process.execPath}" dist/src/cli/main.js trace -n 'nomatch*' node test/apps/sqlite.cjs
+      echo "status $?" >&2; } | head -3`;
+    const { stderr } = await run('sh', ['-c', command]);
+    expect(stderr).toMatch(/^fprobe: -n 'nomatch\*' matches no function/m);
+    expect(stderr).toMatch(/^status 2$/m);
+  });
+
   test.skipIf(!existsSync('/dev/full'))(
     'standard output that takes no more is told of in one line (needs /dev/full)',
     async () => {
@@ -225,6 +233,14 @@ describe('what it prints', () => {
       expect(readdirSync(temporary)).toEqual([]);
     },
   );
+
+  test('bare --verify leaves the next word to the command', async () => {
+    const app = join(folder, 'verified.cjs');
+    writeFileSync(app, script('wasm.run(); console.log(process.argv[2])')[1]);
+    const { end, stdout, stderr } = await fprobe(['trace', '-p', 'profile', '--verify', app, '--verify']);
+    expect({ end, said: stdout.split('\n')[0] }).toEqual({ end: 0, said: '--verify' });
+    expect(stderr).toMatch(/^fprobe: verify: verified.cjs-\d+: \d+ samples, 0 differences$/m);
+  });
 
   test('--verify compares the shadow stack with the real one', async () => {
     const { end, stderr } = await traced(['--verify=1'], ['node', ...script('wasm.run(); wasm.run()')]);
@@ -410,7 +426,9 @@ describe('mistakes', () => {
     [['-p', 'function', '--threshold', '5', 'node'], 'trace: --threshold is for -p function_graph and profile'],
     [['-C', 'tsc', 'node'], 'trace: -C tsc: expected mono, counter'],
     [['-b', '0', 'node'], 'trace: -b 0: expected a whole number from 1 to 262144'],
-    [['--max-graph-depth', '-1', 'node'], "Option '--max-graph-depth"],
+    [['--max-graph-depth', '-1', 'node'], 'trace: --max-graph-depth -1: expected a whole number from 0 to 2147483647'],
+    [['--threshold', '-5', 'node'], 'trace: --threshold -5: expected a whole number from 0 to 1000000000'],
+    [['-b', '-1', 'node'], 'trace: -b -1: expected a whole number from 1 to 262144'],
     [['--max-graph-depth=-1', 'node'], 'trace: --max-graph-depth -1: expected a whole number from 0 to 2147483647'],
     [['--verify=often', 'node'], 'trace: --verify often: expected a whole number from 1 to 2147483647'],
     [['-p', 'profile', '-g', 'f', 'node'], 'trace: --graph is for -p function_graph and function, this is profile'],
