@@ -390,31 +390,50 @@ export function instantiateEngineSync(source: BufferSource | WebAssembly.Module,
 
 /// Starts an engine from the `fprobe.wasm` that belongs to this package.
 export async function loadEngine(imports?: EngineImports): Promise<Engine> {
-  return instantiateEngine(await readBuilt(engineUrl()), imports);
+  return instantiateEngine(await readBuilt(ENGINE), imports);
 }
 
 /// The same at once, from a file.
 export function loadEngineSync(imports?: EngineImports): Engine {
-  return instantiateEngineSync(readBuiltSync(engineUrl(), 'Tracer.create()'), imports);
+  return instantiateEngineSync(readBuiltSync(ENGINE, 'Tracer.create()'), imports);
 }
 
 // Bundlers know this form, and take the file along. It is in the same place as seen from the compiled files, in dist/.
-const engineUrl = (): string => new URL('../build/fprobe.wasm', import.meta.url).href;
+const ENGINE: Built = {
+  name: 'fprobe.wasm',
+  option: 'engine',
+  url: () => new URL('../build/fprobe.wasm', import.meta.url).href,
+};
 
-/// What was built and belongs to this package: from a file, or fetched. Throws EngineError, ENOENT.
-export async function readBuilt(url: string): Promise<BufferSource> {
-  const fs = url.startsWith('file:') && fileSystem();
-  return (fs ? fs.promises.readFile(new URL(url)) : fetched(url)).catch(notRead(url));
+/// A file that was built and belongs to this package. `option`: of `Tracer.create`, takes its bytes; `url` throws where a bundler has
+/// left nothing of where we are.
+export interface Built {
+  readonly name: string;
+  readonly option: string;
+  readonly url: () => string;
+}
+
+/// Its bytes: from a file, or fetched. Throws EngineError, ENOENT.
+export async function readBuilt(built: Built): Promise<BufferSource> {
+  try {
+    const url = built.url();
+    const fs = url.startsWith('file:') && fileSystem();
+    return await (fs ? fs.promises.readFile(new URL(url)) : fetched(url));
+  } catch (error) {
+    throw notRead(built, error);
+  }
 }
 
 /// The same at once, from a file. `other`: what to call where there are none.
-export function readBuiltSync(url: string, other: string): BufferSource {
+export function readBuiltSync(built: Built, other: string): BufferSource {
   const fs = fileSystem();
-  if (!fs) throw new EngineError('ENOENT', `cannot read ${url} at once here; pass its bytes, or await ${other}`);
+  if (!fs) {
+    throw new EngineError('ENOENT', `cannot read ${place(built)} at once here; ${passBytes(built)}, or await ${other}`);
+  }
   try {
-    return new Uint8Array(fs.readFileSync(new URL(url)));
+    return new Uint8Array(fs.readFileSync(new URL(built.url())));
   } catch (error) {
-    throw notRead(url)(error);
+    throw notRead(built, error);
   }
 }
 
@@ -427,12 +446,19 @@ async function fetched(url: string): Promise<ArrayBuffer> {
   return response.arrayBuffer();
 }
 
-const notRead =
-  (url: string) =>
-  (error: unknown): never => {
-    const path = url.startsWith('file:') ? new URL(url).pathname : url;
-    throw new EngineError(
-      'ENOENT',
-      `cannot read ${path}: ${String(error)}; pass its bytes, or make it: npm run build:engine`,
-    );
-  };
+const passBytes = ({ name, option }: Built): string =>
+  `pass the bytes of fprobe/${name} as option '${option}' of Tracer.create`;
+
+function place({ name, url }: Built): string {
+  try {
+    const address = url();
+    return address.startsWith('file:') ? new URL(address).pathname : address;
+  } catch {
+    return name;
+  }
+}
+
+function notRead(built: Built, error: unknown): EngineError {
+  const remedy = `${passBytes(built)}, or in a checkout make it: npm run build:engine`;
+  return new EngineError('ENOENT', `cannot read ${place(built)}: ${String(error)}; ${remedy}`);
+}

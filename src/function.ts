@@ -106,8 +106,12 @@ export class FunctionTracer extends Watcher {
 
   /// The text of the buffer in the kernel's format, with its header, in pieces of about a page. Default: `trace`, which leaves
   /// the buffer as it is; `consume`: `trace_pipe`.
-  *text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
-    const { consume = false, ...columns } = readOptions('text', options, TEXT);
+  text(options: Partial<TextOptions> & { consume?: boolean } = {}): Generator<string> {
+    return this.#pieces('text', options);
+  }
+
+  *#pieces(who: string, options: Partial<TextOptions> & { consume?: boolean }): Generator<string> {
+    const { consume = false, ...columns } = readOptions(who, options, TEXT);
     checkBoolean('consume', consume);
     checkLike(columns, FUNCTION_DEFAULTS);
     const text = new FunctionText(columns, {
@@ -161,8 +165,8 @@ export class FunctionTracer extends Watcher {
   }
 
   /// The whole text at once, see `text`.
-  read(options?: Partial<TextOptions>): string {
-    return [...this.text(options)].join('');
+  read(options: Partial<TextOptions> = {}): string {
+    return [...this.#pieces('read', options)].join('');
   }
 
   /// Forgets all that was recorded so far.

@@ -1,7 +1,7 @@
 // The machine's own module, machine.wasm (assembly/machine-index.ts): code that works on the memory of an engine. It is read when
 // the first machine of a process is made, and every engine with machines has an instance of it.
 
-import { type Engine, EngineError, type EngineImports, readBuilt, readBuiltSync } from './engine.ts';
+import { type Built, type Engine, EngineError, type EngineImports, readBuilt, readBuiltSync } from './engine.ts';
 import { isModule, native } from './native.ts';
 
 /// Every export of `machine.wasm` (assembly/README.md).
@@ -29,14 +29,14 @@ export class MachineModule {
   /// Reads and compiles it, for hosts that cannot do that at once. Throws EngineError: ENOENT, EINVAL for what is no such module.
   async load(): Promise<void> {
     if (this.#exports) return;
-    const source = this.#source ?? own ?? (await readBuilt(machineUrl()));
+    const source = this.#source ?? own ?? (await readBuilt(MACHINE));
     this.#start(isModule(source) ? source : await native.compile(source).catch(notMachine));
   }
 
   /// Those of the instance, which is made now if there is none yet. Throws as `load`.
   get exports(): MachineExports {
     if (this.#exports) return this.#exports;
-    const source = this.#source ?? own ?? readBuiltSync(machineUrl(), 'tracer.loadMachine()');
+    const source = this.#source ?? own ?? readBuiltSync(MACHINE, 'tracer.loadMachine()');
     return this.#start(isModule(source) ? source : compile(source));
   }
 
@@ -73,4 +73,8 @@ const notMachine = (cause: unknown): never => {
 };
 
 // See `engineUrl`.
-const machineUrl = (): string => new URL('../build/machine.wasm', import.meta.url).href;
+const MACHINE: Built = {
+  name: 'machine.wasm',
+  option: 'machine',
+  url: () => new URL('../build/machine.wasm', import.meta.url).href,
+};

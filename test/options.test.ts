@@ -61,6 +61,17 @@ test('a page is consumed when its visitor has returned, not before', async () =>
 
 test.each<[string, (tracer: Tracer) => unknown, string]>([
   ['a column', (t) => t.startGraph().read({ tail: 1 as never }), 'tail is 1, expected true or false'],
+  ['no column', (t) => t.startGraph().read({ bogus: 1 } as never), "read has no option 'bogus', expected "],
+  ['no column of calls', (t) => t.startFunction().read({ bogus: 1 } as never), "read has no option 'bogus', expected "],
+  [
+    'no column of pieces',
+    (t) =>
+      t
+        .startGraph()
+        .text({ bogus: 1 } as never)
+        .next(),
+    "text has no option 'bogus', expected ",
+  ],
   ['a time', (t) => t.startFunction().read({ start: '0' as never }), "start is '0', expected a number"],
   ['consume', (t) => t.startGraph().pages(() => {}, 'yes' as never), "pages: consume is 'yes', expected true or false"],
   ['tracing_on', (t) => Object.assign(t.startGraph(), { on: '0' }), "on is '0', expected true or false"],

@@ -42,7 +42,23 @@ test('the compiled library finds its engine and its machine, read as files and f
     console.log(String(await Tracer.create().catch(String)).replace(/\\S+fprobe.wasm/, 'FILE'));`;
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8' });
   expect(output).toBe(
-    'EngineError: cannot read FILE: Error: 404 Not Found; pass its bytes, or make it: npm run build:engine (ENOENT)\n',
+    'EngineError: cannot read FILE: Error: 404 Not Found; ' +
+      "pass the bytes of fprobe/fprobe.wasm as option 'engine' of Tracer.create, or in a checkout make it: npm run build:engine (ENOENT)\n",
+  );
+});
+
+test.each(['esm', 'cjs'] as const)('a program that was bundled as %s hears what to do', async (format) => {
+  const { outputFiles } = await build({
+    stdin: { contents: "import { Tracer } from './dist/src/index.js'; Tracer.createSync();", resolveDir: root },
+    ...{ bundle: true, format, platform: 'node', write: false, logLevel: 'silent' },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'fprobe-bundle-'));
+  const app = join(folder, format === 'esm' ? 'app.mjs' : 'app.cjs');
+  writeFileSync(app, outputFiles[0].text);
+  const { stderr } = spawnSync(process.execPath, [app], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
+  expect(stderr).toMatch(
+    /EngineError: cannot read .*; pass the bytes of fprobe\/fprobe.wasm as option 'engine' of Tracer.create/,
   );
 });
 
@@ -90,7 +106,7 @@ import { instrument } from 'fprobe/instrument';
 import { tracer as hooked } from 'fprobe/register';
 const bytes = new Uint8Array(8);
 const tracer: Tracer = await Tracer.create({ engine: bytes });
-export const other = Tracer.createSync({ engine: tracer.compileSync(bytes), machine: tracer.compileSync(bytes) });
+export const again = Tracer.createSync({ engine: tracer.compileSync(bytes), machine: tracer.compileSync(bytes) });
 const { instance, target } = await tracer.instantiate(bytes, { js: { f: () => 1 } });
 const exports: object = instance.exports;
 const sites: number = target.sites.length + (target satisfies WasmTarget).notrace.length;

@@ -14,7 +14,7 @@ export class UsageError extends Error {
 export function parse<T extends ParseArgsConfig>(help: string, config: T): ReturnType<typeof parseArgs<T>> {
   const { args = [], options = {} } = config;
   try {
-    return parseArgs({ ...config, args: withNegative(args, options) });
+    return parseArgs({ ...config, args: withNegative(args, options) } as T);
   } catch (error) {
     const [message] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(`${message}, see ${help}`);

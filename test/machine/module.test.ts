@@ -41,7 +41,7 @@ test('where files cannot be read at once it is loaded beforehand, for all tracer
   const Fresh = await withoutFiles(fetch);
   const tracer = Fresh.createSync({ engine });
   expect(() => tracer.machine(OPTIONS)).toThrow(
-    /^cannot read \S+\/machine\.wasm at once here; pass its bytes, or await tracer\.loadMachine\(\) \(ENOENT\)$/,
+    /^cannot read \S+\/machine\.wasm at once here; pass the bytes of fprobe\/machine\.wasm as option 'machine' of Tracer\.create, or await tracer\.loadMachine\(\) \(ENOENT\)$/,
   );
   expect(tracer.targets.size).toBe(0);
   await tracer.loadMachine();
@@ -53,7 +53,7 @@ test('where files cannot be read at once it is loaded beforehand, for all tracer
 test('what cannot be read, and what is no machine', async () => {
   const Fresh = await withoutFiles(async () => new Response('', { status: 404, statusText: 'Not Found' }));
   await expect(Fresh.createSync({ engine }).loadMachine()).rejects.toThrow(
-    /^cannot read \S+\/machine\.wasm: Error: 404 Not Found; pass its bytes, or make it: npm run build:engine \(ENOENT\)$/,
+    /^cannot read \S+\/machine\.wasm: Error: 404 Not Found; pass the bytes of fprobe\/machine\.wasm as option 'machine' of Tracer\.create, or in a checkout make it: npm run build:engine \(ENOENT\)$/,
   );
   const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   for (const machine of [engine, new Uint8Array(8), empty, new WebAssembly.Module(engine)]) {
