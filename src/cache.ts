@@ -62,18 +62,27 @@ export interface CacheOptions {
   readonly warn?: (problem: string) => void;
 }
 
+/// What is wrong with `FPROBE_CACHE_SIZE`, if anything is.
+export function cacheSizeProblem({ FPROBE_CACHE_SIZE: size }: NodeJS.ProcessEnv): string | undefined {
+  if (!size || Number(size) >= 0) return undefined;
+  return `FPROBE_CACHE_SIZE is '${size}', expected MiB, a number of 0 or more`;
+}
+
 /// The cache that the environment asks for: `FPROBE_CACHE` is a directory or `0` for none, `FPROBE_CACHE_SIZE` the limit in MiB.
 /// With `FPROBE_VERBOSE` it says on standard error what goes wrong first.
 export function cacheFromEnvironment(env: NodeJS.ProcessEnv = process.env): Cache | undefined {
   if (env.FPROBE_CACHE === '0') return undefined;
   const directory = env.FPROBE_CACHE ? resolve(env.FPROBE_CACHE) : defaultDirectory(env);
-  const size = Number(env.FPROBE_CACHE_SIZE || LIMIT_MIB);
-  const warn = (problem: string): void => {
-    process.stderr.write(`fprobe: cache not used: ${problem.replaceAll('\n', ' ')}\n`);
+  const say = (what: string): void => {
+    process.stderr.write(`fprobe: ${what.replaceAll('\n', ' ')}\n`);
   };
+  const warn = (problem: string): void => say(`cache not used: ${problem}`);
+  const wrong = cacheSizeProblem(env);
+  if (wrong && env.FPROBE_VERBOSE) say(`${wrong}; ${LIMIT_MIB} it is`);
+  const size = wrong ? LIMIT_MIB : Number(env.FPROBE_CACHE_SIZE || LIMIT_MIB);
   return new Cache({
     directory,
-    limit: size >= 0 ? size * MIB : undefined,
+    limit: size * MIB,
     warn: env.FPROBE_VERBOSE ? warn : undefined,
   });
 }

@@ -77,7 +77,7 @@ export interface RecordedTask {
 
 /// How a glob or a pid of the request fared.
 export interface GlobUse {
-  readonly option: 'filter' | 'notrace' | 'graph' | 'graphNotrace' | 'module' | 'pids';
+  readonly option: 'filter' | 'notrace' | 'graph' | 'graphNotrace' | 'module' | 'pids' | 'notracePids';
   readonly glob: string;
   /// Functions (modules, tasks) that it matched.
   readonly matched: number;

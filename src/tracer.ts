@@ -57,7 +57,7 @@ import type { MachineOptions } from './target/machine-options.ts';
 import type { Prepared } from './target/prepare.ts';
 import type { Target, TargetSite } from './target/target.ts';
 import type { WasmTarget } from './target/wasm.ts';
-import { type Task, type TaskOptions, Tasks } from './tasks.ts';
+import { type Task, type TaskObserver, type TaskOptions, Tasks } from './tasks.ts';
 import { Users } from './users.ts';
 import { WasmTable } from './wasm-handlers.ts';
 
@@ -127,6 +127,13 @@ function loaded(source: BufferSource | WebAssembly.Module, { instance, bytes, ta
   };
 }
 
+const tasksOf = new WeakMap<Tracer, Tasks>();
+
+/// For those of this package who have to know of tasks that have exited, too, see `Tasks.observe`.
+export function observeTasks(tracer: Tracer, observer: TaskObserver): void {
+  tasksOf.get(tracer)?.observe(observer);
+}
+
 export class Tracer {
   readonly #engine: Engine;
   readonly #users: Users;
@@ -142,6 +149,7 @@ export class Tracer {
 
   private constructor(engine: Engine, handlers: Handlers, tasks: Tasks, machineModule: MachineModule) {
     this.#engine = engine;
+    tasksOf.set(this, tasks);
     this.#users = new Users(engine, tasks);
     this.#rules = new GraphRules(engine, this.#users);
     this.#functions = new JsFunctions(engine);

@@ -181,6 +181,15 @@ describe('the directory', () => {
 });
 
 describe('processes', () => {
+  test('a size that is none is told of to who wants to hear', async () => {
+    processes.write('nothing.cjs', '');
+    const env = { FPROBE_CACHE: directory, FPROBE_CACHE_SIZE: 'abc' };
+    expect((await processes.hooked('nothing.cjs', { env })).stderr).toBe('');
+    expect((await processes.hooked('nothing.cjs', { env: { ...env, FPROBE_VERBOSE: '1' } })).stderr).toBe(
+      "fprobe: FPROBE_CACHE_SIZE is 'abc', expected MiB, a number of 0 or more; 512 it is\n",
+    );
+  });
+
   const SQLITE = `
     require('sql.js')().then((SQL) => {
       const db = new SQL.Database();

@@ -19,7 +19,9 @@ const LETTERS: Readonly<Record<GlobUse['option'], string>> = {
   graphNotrace: '--graph-notrace',
   module: '--module',
   pids: '-P',
+  notracePids: '--notrace-pid',
 };
+const PIDS: readonly GlobUse['option'][] = ['pids', 'notracePids'];
 const MOST_NEAREST = 3;
 const MOST_MODULES = 8;
 const NOTHING_LOADED = 'no WebAssembly module was loaded in a Node process';
@@ -77,7 +79,7 @@ function unmatchedGlobs(recordings: readonly Recording[], modules: readonly stri
   return [...uses.values()]
     .filter(({ matched }) => matched === 0)
     .map(({ use, nearest }) => {
-      const what = use.option === 'module' ? 'module' : use.option === 'pids' ? 'task' : 'function';
+      const what = use.option === 'module' ? 'module' : PIDS.includes(use.option) ? 'task' : 'function';
       const near = nearestHint([...nearest].slice(0, MOST_NEAREST));
       const list = `; ${use.option === 'module' ? whatWasLoaded(modules) : 'fprobe list shows the names of a file'}`;
       return `${LETTERS[use.option]} '${use.glob}' matches no ${what}${near || list}`;

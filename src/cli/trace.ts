@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RING_PAGE_SIZE, RING_PAGES_MAX } from '../../assembly/ring-layout.ts';
+import { cacheSizeProblem } from '../cache.ts';
 import { PID_MAX } from '../pids.ts';
 import { listRecordings, type Recording, RecordingError, readRecording } from '../recording.ts';
 import { sessionEnvironment, type TraceRequest, type TracerName, writeRequest } from '../session.ts';
@@ -94,6 +95,8 @@ export async function trace(args: string[]): Promise<number> {
     graphTime: options.graphTime,
     threshold: wishes.threshold!,
   };
+  const wrongSize = cacheSizeProblem(process.env);
+  if (wrongSize) throw new UsageError(`trace: ${wrongSize}`);
   if (command.length === 0) throw new UsageError('trace: which command? see fprobe trace --help');
   const launch = launchOf(command, { dirs: values.dir ?? [], env: values.env ?? [] });
   // Before anything runs: who cannot write should hear so at once.

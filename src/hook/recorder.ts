@@ -23,7 +23,7 @@ import type { TargetSite } from '../target/target.ts';
 import type { WasmTarget } from '../target/wasm.ts';
 import { decodePage, pageBatch } from '../trace/decode.ts';
 import { LOST, TraceEvent } from '../trace/events.ts';
-import { Tracer } from '../tracer.ts';
+import { observeTasks, Tracer } from '../tracer.ts';
 import { Verifier } from './verify.ts';
 
 const NANOSECONDS = 1e6; // per millisecond
@@ -45,6 +45,8 @@ const OWN_PID = 1;
 
 const FUNCTION_GLOBS = ['filter', 'notrace', 'graph', 'graphNotrace'] as const;
 
+const PID_LISTS = ['pids', 'notracePids'] as const;
+
 /// How a module came to be instrumented.
 export interface Origin {
   readonly instrumentedSize: number;
@@ -63,6 +65,8 @@ export class Recorder {
   readonly #sites: { readonly site: TargetSite; readonly module: number }[] = [];
   readonly #moduleNames: { name: string }[] = [];
   readonly #notes: string[] = [];
+  /// Pids of the request that a task has, or had.
+  readonly #pidsFound = new Set<number>();
   readonly #matches: (site: TargetSite) => boolean;
   #graph: GraphTracer | undefined;
   #profile: Profiler | undefined;
@@ -120,6 +124,12 @@ export class Recorder {
     if (pids.length > 0) user.setPids(pids.flatMap(own));
     if (notracePids.length > 0) user.setNotracePids(notracePids.flatMap(own));
     if (functionFork) this.tracer.functionFork = true;
+    const wanted = new Set([...pids, ...notracePids]);
+    if (wanted.size === 0) return;
+    const begin = ({ pid }: { readonly pid: number }): void => {
+      if (wanted.has(pid)) this.#pidsFound.add(pid);
+    };
+    observeTasks(this.tracer, { begin, end() {} });
   }
 
   /// The clock of the tracer. Leaves what was recorded so far, each time after twice as long.
@@ -251,11 +261,13 @@ export class Recorder {
 
   /// How the pids of the request fared. `gone`: those of tasks that may have exited.
   #pids(gone: readonly number[]): GlobUse[] {
-    const seen = [...new Set([...this.tracer.tasks.map(({ pid }) => pid), ...gone])];
-    return this.request.pids.map((pid) => {
-      const matched = pid === process.pid ? 1 : seen.filter((other) => other === pid).length;
-      return { option: 'pids', glob: String(pid), matched, nearest: matched > 0 ? [] : seen.map(String) };
-    });
+    const seen = [...new Set([...this.tracer.tasks.map(({ pid }) => pid), ...gone])].map(String);
+    return PID_LISTS.flatMap((option) =>
+      this.request[option].map((pid) => {
+        const matched = pid === process.pid || this.#pidsFound.has(pid) ? 1 : 0;
+        return { option, glob: String(pid), matched, nearest: matched > 0 ? [] : seen };
+      }),
+    );
   }
 
   #globs(): GlobUse[] {

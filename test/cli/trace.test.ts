@@ -138,6 +138,25 @@ describe('what it prints', () => {
       expect(rows.map((row) => row.trim().split(/ +/).at(-1))).toEqual(['next_token', 'parse', 'run']);
       const { end, stderr } = await traced(['-P', '9'], ['node', app]);
       expect({ end, stderr }).toEqual({ end: 2, stderr: "fprobe: -P '9' matches no task; nearest: 1, 7\n" });
+      const other = await traced(['--notrace-pid', '9,7'], ['node', app]);
+      expect({ end: other.end, stderr: other.stderr }).toEqual({
+        end: 2,
+        stderr: "fprobe: --notrace-pid '9' matches no task; nearest: 1, 7\n",
+      });
+    });
+
+    test('a pid whose task has left nothing and exited was one all the same', async () => {
+      const gone = join(folder, 'gone.cjs');
+      writeFileSync(gone, `${readFileSync(app, 'utf8')}; task.exit();`);
+      const profile = ['-p', 'profile', '-l', 'outer'];
+      for (const options of [
+        ['--notrace-pid', '7'],
+        ['-P', '1,7'],
+        [...profile, '-P', '1,7'],
+      ]) {
+        const { end, stderr } = await traced(options, ['node', gone]);
+        expect({ end, stderr }).toEqual({ end: 0, stderr: '' });
+      }
     });
 
     test('function-fork: what they fork belongs to them', async () => {
@@ -240,6 +259,12 @@ describe('what it prints', () => {
     const { end, stdout, stderr } = await fprobe(['trace', '-p', 'profile', '--verify', app, '--verify']);
     expect({ end, said: stdout.split('\n')[0] }).toEqual({ end: 0, said: '--verify' });
     expect(stderr).toMatch(/^fprobe: verify: verified.cjs-\d+: \d+ samples, 0 differences$/m);
+  });
+
+  test.each(['abc', '-5', 'NaN'])('FPROBE_CACHE_SIZE=%s is told of before anything runs', async (size) => {
+    const outcome = await fprobe(['trace', 'node', '-e', '1'], { env: { FPROBE_CACHE_SIZE: size } });
+    const stderr = `fprobe: trace: FPROBE_CACHE_SIZE is '${size}', expected MiB, a number of 0 or more\n`;
+    expect(outcome).toEqual({ end: 2, stdout: '', stderr });
   });
 
   test('--verify compares the shadow stack with the real one', async () => {
