@@ -17,6 +17,9 @@ import type { Facts } from './prepare.ts';
 import { wasmFrames } from './real-stack.ts';
 import type { NotraceFunction, Target, TargetSite } from './target.ts';
 
+// Read now: of a module it may be a call away, where none is left.
+const { MARK_TOP } = layout;
+
 /// `(module (import "" "" (func (param i32) (result i32))) (export "" (func 0)))`: the way to put a JavaScript function into
 /// a table, which takes exported WebAssembly functions only.
 const BRIDGE = Uint8Array.of(
@@ -167,7 +170,7 @@ export class WasmTarget implements Target {
       this.#unrooted ||= wasmFrames(false).length > 0;
       this.#set(abi.GLOBAL_VIA, 0);
     }
-    this.#set(abi.GLOBAL_ANY, watched ? this.#engine.exports.save() & layout.MARK_TOP : 0);
+    this.#set(abi.GLOBAL_ANY, watched ? this.#engine.exports.save() & MARK_TOP : 0);
     this.#watched = watched;
   }
 
@@ -229,7 +232,7 @@ export class WasmTarget implements Target {
           this.#putBack(mark);
         } catch {
           // The stack is nearly full, and the error on its way out must not be replaced by ours.
-          if (this.#roots === 0) this.#owed ||= mark & layout.MARK_TOP; // by then its handler is over
+          if (this.#roots === 0) this.#owed ||= mark & MARK_TOP; // by then its handler is over
         }
       }
       if (!this.#wanted && this.#roots === 0) this.setWatched(false);

@@ -21,7 +21,7 @@ import { wordOf } from './words.ts';
 // Kept from now: a program may trace `Reflect` and `Math`, too.
 const { apply, construct } = Reflect;
 const { min } = Math;
-const { MARK_TOP } = layout; // of a module it may be a call away, where none is left
+const { MARK_TOP } = layout; // likewise: of a module it may be a call away, where none is left
 
 const NO_ARGUMENTS: readonly unknown[] = [];
 
