@@ -73,7 +73,8 @@ export class FgraphEvent {
     return this.#address(layout.FRAME_RET);
   }
 
-  /// Identity of the return slot. Without a CPU: of that function's activation, 0 for the host's.
+  /// Identity of the return slot. Without a CPU: of the activation of `parent`, as an address in the engine's memory; 0 for the
+  /// host's.
   get retp(): number | bigint {
     return this.#address(layout.FRAME_RETP);
   }

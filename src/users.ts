@@ -126,9 +126,10 @@ export abstract class Watcher {
     return this.#set({ notrace });
   }
 
-  /// The tasks to watch, `set_ftrace_pid`; none: all.
-  get pids(): readonly number[] {
-    return this.#pids.pids ?? [];
+  /// The tasks to watch, `set_ftrace_pid`; `undefined`: all. An empty list is one that `functionFork` has emptied, as its tasks
+  /// exited, and means none.
+  get pids(): readonly number[] | undefined {
+    return this.#pids.pids;
   }
 
   /// The tasks not to watch, `set_ftrace_notrace_pid`.

@@ -378,6 +378,7 @@ describe('a filter is read once', () => {
     }
     expect(graph.setNotrace('rcu_core')).toBe(1);
     expect(graph.filter).toEqual(['tick']);
+    expect([graph.setFilter(''), graph.setFilter([])]).toEqual([0, tracer.startProfile().matched - 1]);
   });
 });
 

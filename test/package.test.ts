@@ -81,6 +81,17 @@ describe('what is packed', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
+  test('is what the pages link to', () => {
+    const pages = ['README.md', ...files.filter((path) => path.endsWith('README.md'))];
+    const links = pages.flatMap((page) =>
+      [...readFileSync(join(modules, 'fprobe', page), 'utf8').matchAll(/\]\(([\w./-]+)(?:#[\w-]*)?\)/g)].map(([, to]) =>
+        join(dirname(page), to!),
+      ),
+    );
+    expect(links).toContain('assembly/README.md');
+    expect(links.filter((path) => !files.includes(path))).toEqual([]);
+  });
+
   test('is every file that package.json names, and no code that none of them leads to', () => {
     const named = JSON.stringify({ exports, bin }).match(/(?<=:"\.\/)[^"]+/g) ?? [];
     expect(named).toEqual(expect.arrayContaining(['dist/build/fprobe.wasm', 'dist/build/machine.wasm']));

@@ -28,7 +28,7 @@ async function start() {
 }
 
 interface Client {
-  readonly pids: readonly number[];
+  readonly pids: readonly number[] | undefined;
   setPids(pids?: readonly number[]): void;
   setNotracePids(pids?: readonly number[]): void;
   unregister(): void;
@@ -181,7 +181,7 @@ describe('function-fork (H14)', () => {
     const grandchild = child.fork({ pid: 9 });
     tracer.createTask({ pid: 10 });
     tracer.currentTask.fork({ pid: 11 });
-    expect([user.pids, user.notracePids, free.notracePids]).toEqual([[], [7, 8, 9], [99]]);
+    expect([user.pids, user.notracePids, free.notracePids]).toEqual([undefined, [7, 8, 9], [99]]);
     grandchild.run(() => outer());
     expect(calls).toBe(2); // of `free` alone
     child.exit();
@@ -203,6 +203,7 @@ describe('function-fork (H14)', () => {
     late.run(() => outer());
     expect(seen()).toEqual([0, 0]);
     client.setPids();
+    expect(client.pids).toBeUndefined();
     late.run(() => outer());
     expect(seen()).toEqual([0, 2]);
   });
@@ -257,7 +258,7 @@ test('twelve clients of entries alone at most, and nothing changes when it is sa
   });
   for (const { ops } of clients.slice(0, 12)) ops.setPids([7]);
   expect(() => clients[12].ops.setPids([7])).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
-  expect(clients[12].ops.pids).toEqual([]);
+  expect(clients[12].ops.pids).toBeUndefined();
   both();
   expect(clients.map(({ calls }) => calls)).toEqual([...Array(12).fill(20), 40]);
   clients[3].ops.setPids();
