@@ -1,6 +1,6 @@
-// assembly/ → build/fprobe.wasm, build/machine.wasm, and build/fprobe.h for C. The AssemblyScript compiler translates and leaves the code as it is;
-// Binaryen, the optimiser that it comes with, does the rest, because here it can be told what to keep apart: inlining makes an entry
-// and an exit fast, and everything else only larger. The limits are those of the compiler's own -O3.
+// assembly/ → build/fprobe.wasm, build/machine.wasm, and build/fprobe.h for C. The AssemblyScript compiler translates and leaves
+// the code as it is; Binaryen, the optimiser that it comes with, does the rest, because here it can be told what to keep apart:
+// inlining makes an entry and an exit fast, and everything else only larger. The limits are those of the compiler's own -O3.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
