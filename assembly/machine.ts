@@ -19,7 +19,7 @@
 import { fregs_enter } from './fregs';
 import {
   CONTEXT_NORMAL, EINVAL, FRAME_RET, FREGS_WORDS, SITE_FLAGS, SITE_FL_REGS, SITE_IP, SITE_USERS, TASK_BASE,
-  TASK_CONTEXT, TASK_TOP, WORD_SHIFT, WORD_SIZE,
+  TASK_CONTEXT, WORD_SHIFT, WORD_SIZE,
 } from './layout';
 import {
   CALL_BODY, CALL_CHAIN, CALL_CONTEXT, CALL_INTERRUPT, CALL_KIND, CALL_MARK, CALL_RETURN, CALL_SHIFT, CALL_SITE,
@@ -35,7 +35,7 @@ import {
   RUN_TO, TRAMPOLINE_FRAME, TRAMPOLINE_RESTORES, TRAMPOLINE_SAVES, TRAMPOLINE_SETS,
 } from './machine-layout';
 import { enter_call, leave_call, restore, task_current, task_switch } from './machine-engine';
-import { recursion_fregs } from './recursion';
+import { recursion_fregs, recursion_mark } from './recursion';
 import { NOTE_ARGUMENTS_MAX } from './ring-layout';
 import { frame_is_sound } from './shadow-stack';
 import { site_address } from './site';
@@ -275,7 +275,7 @@ export function cpu_enter(cpu: u32, index: u32, words: u32, count: u32): i32 {
   store<u64>(call, ret, CALL_RETURN);
   store<u64>(call, sp, CALL_SP);
   store<u64>(call, load<u64>(cpu, CPU_FILE + REGISTER_CHAIN), CALL_CHAIN);
-  store<u32>(call, load<u32>(load<u32>(cpu, CPU_TASK), TASK_TOP), CALL_MARK);
+  store<u32>(call, recursion_mark(load<u32>(cpu, CPU_TASK)), CALL_MARK);
   store<u32>(cpu, depth + 1, CPU_DEPTH);
 
   if (isLinked(machine)) {
@@ -387,7 +387,7 @@ export function cpu_interrupt(cpu: u32, context: u32): i32 {
   const call = cpu_call(cpu, depth);
   store<u64>(call, sp, CALL_SP);
   store<u64>(call, load<u64>(cpu, CPU_FILE + REGISTER_CHAIN), CALL_CHAIN);
-  store<u32>(call, load<u32>(task, TASK_TOP), CALL_MARK);
+  store<u32>(call, recursion_mark(task), CALL_MARK);
   store<u32>(call, CALL_INTERRUPT, CALL_KIND);
   store<u32>(call, load<u32>(task, TASK_CONTEXT), CALL_CONTEXT);
   store<u32>(cpu, depth + 1, CPU_DEPTH);

@@ -17,7 +17,7 @@ import {
   CONTEXT_TRANSITION, FREGS_COUNT, FREGS_IP, FREGS_SIZE, LOCK_BASE, LOCK_FREGS, LOCK_INDEX, LOCK_INDEX_NONE,
   LOCK_SERIAL, LOCK_SHARED, LOCK_SHIFT, RECURSION_CALLBACK_MASK, RECURSION_INTERNAL, RECURSION_LIST,
   RECURSION_LIST_MASK, RECURSION_LOCK_MASK, TASK_CONTEXT, TASK_FREGS, TASK_LOCKS, TASK_LOCK_COUNT, TASK_RECURSION,
-  TASK_SHORT,
+  TASK_SHORT, TASK_TOP,
 } from './layout';
 import { current, serial_next } from './task';
 
@@ -122,8 +122,13 @@ export function recursion_break(task: u32, base: u32): void {
   }
 }
 
+/// Where the stack of `task` may be put back to: its top, and how many walkers of plain ops are at work.
+export function recursion_mark(task: u32): u32 {
+  return load<u32>(task, TASK_TOP) | recursion_walkers(task);
+}
+
 /// Walkers of plain ops that are at work.
-export function recursion_walkers(task: u32): u32 {
+function recursion_walkers(task: u32): u32 {
   return popcnt<u32>(load<u32>(task, TASK_RECURSION) & RECURSION_LIST_MASK);
 }
 

@@ -9,7 +9,7 @@ import {
   MARK_TOP, TASK_CALL_FP, TASK_HOOKED, TASK_LIMIT, TASK_RECURSION, TASK_SET, TASK_SHORT, TASK_STACK, TASK_STRAY,
   TASK_TOP,
 } from './layout';
-import { recursion_walkers } from './recursion';
+import { recursion_mark } from './recursion';
 import { SHORT_DONE, short_enter, short_leave } from './short';
 import { current, task_switch } from './task';
 
@@ -64,7 +64,7 @@ export function word(index: u32, value: i64): void {
 
 /// A mark for `restore`, never 0: the top of the shadow stack, and how many walkers of plain ops are at work.
 export function save(): u32 {
-  return load<u32>(current, TASK_TOP) | recursion_walkers(current);
+  return recursion_mark(current);
 }
 
 /// Drops the frames above `mark`, counted in TASK_UNWOUND, and whatever callbacks were at work there. A mark above the

@@ -385,3 +385,29 @@ describe.each(Object.values(CPUS).map((model) => [model.name, model] as const))(
     expect(ended).toEqual(['fc', 'fb', 'fa', 'fc']);
   });
 });
+
+test.each(Object.keys(CPUS) as MachineOptions['arch'][])(
+  '%s: a call that is thrown out of, inside of a handler of plain ops, leaves the walker its lock',
+  async (arch) => {
+    const tracer = await Tracer.create({ clock: 'counter' });
+    const symbols = ['f', 'g', 'h'].map((name, k) => ({ name, address: 0x10000n + BigInt(k) * 0x100n, size: 64 }));
+    const machine = tracer.machine({ arch, symbols });
+    const heard: unknown[] = [];
+    tracer.registerFtrace({ filter: 'f', call: (_ip, _parent, fregs) => void heard.push(fregs.argument(0)) });
+    tracer.registerFtrace({
+      filter: 'f',
+      call(_ip, _parent, fregs) {
+        try {
+          machine.call('g', [7n], () => {
+            throw new Error('left');
+          });
+        } catch {}
+        machine.call('g', [8n]);
+        heard.push(fregs.argument(0));
+      },
+    });
+    tracer.registerFtrace({ filter: 'g', call() {} });
+    for (let k = 0; k < 3; k++) machine.call('f', [5n]);
+    expect(heard).toEqual([5n, 5n, 5n, 5n, 5n, 5n]);
+  },
+);
